@@ -1,0 +1,542 @@
+# shellcheck shell=sh disable=SC2016,SC2034,SC2119,SC2120
+#
+# lib.sh: what every test needs; read by "." as the first thing in each *.t.
+#
+# Settings, all optional: AUTOSSH (the program under test) and FAKESSH (the
+# stand-in for ssh), by default those of the build directory.
+#
+# Results (TAP; a test closes with done_testing):
+#	ok NAME, not_ok NAME [DETAIL], note TEXT
+#	check NAME COMMAND...	ok if the command succeeds
+#	is GOT WANT NAME, like GOT ERE NAME, unlike GOT ERE NAME
+#	skip NAME REASON, skip_all REASON (before the first result)
+#
+# Running autossh.  Each case begins with "fresh [PLAN]", which makes a new
+# directory $dir, with the plan for fakessh (see there), and exports
+# AUTOSSH_PATH, AUTOSSH_LOGFILE=$dir/log, AUTOSSH_LOGLEVEL=7, FAKESSH_DIR.
+#	start [WORD]... ARG...	in the background: sets $pid; output in
+#				$dir/out and $dir/err.  Words before the
+#				arguments: NAME=VALUE (environment), unset:NAME,
+#				run:WORD (see fakessh --run), exec:PROGRAM (in
+#				place of autossh)
+#	wait_exit [SECONDS]	waits for it: sets $status ("timeout": killed)
+#	run ...			start and wait_exit
+#	stop			TERM and wait_exit
+# What happened (N: which start of ssh, from 1):
+#	wait_for SECONDS CONDITION	a shell condition, polled; status 1 if
+#				it does not come true
+#	wait_log TEXT [COUNT] [SECONDS]	a line of the log that ends in TEXT
+#	log_count TEXT, log_has TEXT, log_text (the log less dates and pids)
+#	wait_starts N [SECONDS], starts, started_at N (ms), ssh_pid N, argv N,
+#	words WORD... (as argv prints them), supervisor (autossh's pid, as the
+#	last ssh saw it), alive PID, now (ms), got (the signals that ssh got)
+#	left			what is still alive of this case, "" for nothing
+# Ports:	free_port sets $port; $port and $port+1 are free, and no test that
+#	runs beside this one gets them
+# A server:	sshd_start, see there
+#
+# To shellcheck: conditions are text that is evaluated later, and much of what
+# is set here is for the tests.
+
+tmp=
+test_count=0
+test_failed=0
+case_count=0
+started_pids=
+port_locks=
+pid=
+status=
+dir=
+port=
+
+srcdir=${srcdir:-$(dirname "$0")/..}
+builddir=${abs_top_builddir:-$PWD}
+AUTOSSH=${AUTOSSH:-$builddir/autossh}
+FAKESSH=${FAKESSH:-$builddir/tests/fakessh}
+
+bail_out() {
+	echo "Bail out! $*"
+	exit 99
+}
+
+[ -x "$FAKESSH" ] || bail_out "$FAKESSH is not there: make check builds it"
+[ -x "$AUTOSSH" ] || bail_out "$AUTOSSH is not there"
+
+# Nothing of the caller's settings may reach a test.
+unset AUTOSSH_DEBUG AUTOSSH_FIRST_POLL AUTOSSH_GATETIME AUTOSSH_LOGFILE \
+    AUTOSSH_LOGLEVEL AUTOSSH_MAXLIFETIME AUTOSSH_MAXSTART AUTOSSH_MESSAGE \
+    AUTOSSH_NTSERVICE AUTOSSH_PATH AUTOSSH_PIDFILE AUTOSSH_POLL AUTOSSH_PORT \
+    AUTOSSH_PASSPHRASE AUTOSSH_STATUSFILE AUTOSSH_PROMPT NOTIFY_SOCKET \
+    WATCHDOG_USEC WATCHDOG_PID SSH_ASKPASS SSH_ASKPASS_REQUIRE \
+    SSH_ASKPASS_PROMPT SSH_AUTH_SOCK FAKESSH_DIR FAKESSH_PLAN
+unset DISPLAY CDPATH
+LC_ALL=C
+export LC_ALL
+umask 022
+
+# The command name of a process, to be sure whom a signal would reach.
+comm_of() {
+	ps -o comm= -p "$1" 2>/dev/null | sed 's/.*\///'
+}
+
+# Alive, and not a zombie that waits for its parent.
+alive() {
+	kill -0 "$1" 2>/dev/null || return 1
+	if [ -r "/proc/$$/stat" ]; then
+		{ read -r alive_state <"/proc/$1/stat"; } 2>/dev/null || return 1
+		alive_state=${alive_state##*) }
+	else
+		alive_state=$(ps -o stat= -p "$1" 2>/dev/null)
+	fi
+	case $alive_state in
+	'' | Z* | X*) return 1 ;;
+	esac
+}
+
+# The pids of this case's, or with no argument of all cases', processes that
+# are still alive: those that the logs and fakessh's records know.
+survivors() {
+	[ $# -gt 0 ] || set -- "$tmp"/*
+	for survivors_dir do
+		for record in "$survivors_dir"/log* "$survivors_dir"/*.log; do
+			[ -f "$record" ] &&
+			    sed -n 's/.* autossh\[\([0-9]*\)\]:.*/\1 autossh/p' \
+			    "$record"
+		done
+		for record in "$survivors_dir"/pid*; do
+			[ -f "$record" ] && sed 's/$/ autossh/' "$record"
+		done
+		[ -f "$survivors_dir/starts" ] &&
+		    awk '{ print $2, "fakessh"; print $4, "autossh" }' \
+		    "$survivors_dir/starts"
+	done 2>/dev/null | sort -u | while read -r survivor name; do
+		case $survivor in '' | 0 | 1 | *[!0-9]*) continue ;; esac
+		alive "$survivor" || continue
+		[ "$(comm_of "$survivor")" = "$name" ] && echo "$survivor"
+	done
+}
+
+left() {
+	survivors "$dir" | tr '\n' ' '
+}
+
+cleanup() {
+	trap '' HUP INT TERM
+	for cleanup_pid in $started_pids $(survivors); do
+		kill -KILL "$cleanup_pid" 2>/dev/null
+		kill -CONT "$cleanup_pid" 2>/dev/null
+	done
+	# ssh started meanwhile by one of those that were killed.
+	for cleanup_pid in $(survivors); do
+		kill -KILL "$cleanup_pid" 2>/dev/null
+	done
+	for cleanup_lock in $port_locks; do
+		rm -f "$cleanup_lock"
+	done
+	[ -n "$tmp" ] && rm -rf "$tmp"
+}
+
+tmp=$(mktemp -d "${TMPDIR:-/tmp}/autossh-test.XXXXXX") || bail_out "no mktemp"
+trap cleanup EXIT
+trap 'exit 1' HUP INT
+trap 'bail_out "this test took too long"' TERM
+
+# A test that hangs ends here, and cleans up.
+"$FAKESSH" --watchdog "${TEST_LIMIT:-120}" $$ >/dev/null 2>&1 &
+started_pids=$!
+
+# ---- results
+
+note() {
+	printf '%s\n' "$*" | sed 's/^/# /'
+}
+
+ok() {
+	test_count=$((test_count + 1))
+	echo "ok $test_count - $1"
+}
+
+# not_ok NAME [DETAIL]: with what the program wrote, to see why.
+not_ok() {
+	test_count=$((test_count + 1))
+	test_failed=$((test_failed + 1))
+	echo "not ok $test_count - $1"
+	[ -n "${2-}" ] && note "$2"
+	for shown in log err starts argv; do
+		[ -s "$dir/$shown" ] || continue
+		note "$shown:"
+		tail -n 15 "$dir/$shown" | sed 's/^/#   /'
+	done
+	return 0
+}
+
+check() {
+	check_name=$1
+	shift
+	if "$@"; then ok "$check_name"; else not_ok "$check_name" "failed: $*"; fi
+}
+
+is() {
+	if [ "$1" = "$2" ]; then
+		ok "$3"
+	else
+		not_ok "$3" "got:    $1
+wanted: $2"
+	fi
+}
+
+like() {
+	if printf '%s\n' "$1" | grep -Eq -e "$2"; then
+		ok "$3"
+	else
+		not_ok "$3" "got:    $1
+wanted a match of: $2"
+	fi
+}
+
+unlike() {
+	if printf '%s\n' "$1" | grep -Eq -e "$2"; then
+		not_ok "$3" "got:    $1
+wanted no match of: $2"
+	else
+		ok "$3"
+	fi
+}
+
+skip() {
+	test_count=$((test_count + 1))
+	echo "ok $test_count - $1 # SKIP $2"
+}
+
+skip_all() {
+	echo "1..0 # SKIP $*"
+	exit 0
+}
+
+done_testing() {
+	echo "1..$test_count"
+	[ "$test_failed" -eq 0 ]
+	exit
+}
+
+# ---- time
+
+now() {
+	"$FAKESSH" --now
+}
+
+wait_for() {
+	wait_left=$(($1 * 50))
+	until eval "$2"; do
+		[ "$wait_left" -gt 0 ] || return 1
+		wait_left=$((wait_left - 1))
+		sleep 0.02
+	done
+}
+
+# ---- ports
+
+# Ports lie below those that the system gives out itself.  Each test takes
+# whole slots of 40; a slot is held by a link that names its holder.
+port_slot=
+port_next=0
+take_slot() {
+	slot=$(($$ % 250))
+	slots_tried=0
+	while [ "$slots_tried" -lt 250 ]; do
+		slots_tried=$((slots_tried + 1))
+		slot=$(((slot + 1) % 250))
+		lock=${TMPDIR:-/tmp}/autossh-test-ports.$slot
+		holder=$(readlink "$lock") && ! ps -p "$holder" >/dev/null 2>&1 &&
+		    rm -f "$lock" 2>/dev/null
+		if ln -s $$ "$lock" 2>/dev/null; then
+			port_locks="$port_locks $lock"
+			port_slot=$slot
+			port_next=0
+			return 0
+		fi
+	done
+	bail_out "no ports left"
+}
+
+free_port() {
+	while :; do
+		if [ -z "$port_slot" ] || [ "$port_next" -ge 40 ]; then
+			take_slot
+		fi
+		port=$((10000 + port_slot * 40 + port_next))
+		port_next=$((port_next + 2))
+		"$FAKESSH" --free "$port" && return 0
+	done
+}
+
+# ---- running autossh
+
+fresh() {
+	case_count=$((case_count + 1))
+	dir=$tmp/$case_count
+	mkdir "$dir"
+	printf '%s\n' "${1:-hang}" >"$dir/plan"
+	AUTOSSH_PATH=$FAKESSH
+	AUTOSSH_LOGFILE=$dir/log
+	AUTOSSH_LOGLEVEL=7
+	FAKESSH_DIR=$dir
+	export AUTOSSH_PATH AUTOSSH_LOGFILE AUTOSSH_LOGLEVEL FAKESSH_DIR
+	pid=
+	status=
+}
+
+start() {
+	start_run=
+	start_unset=
+	start_program=$AUTOSSH
+	start_placed=
+	for start_word do
+		shift
+		if [ -z "$start_placed" ]; then
+			case $start_word in
+			run:*)
+				start_run="$start_run ${start_word#run:}"
+				continue ;;
+			unset:*)
+				start_unset="$start_unset -u ${start_word#unset:}"
+				continue ;;
+			exec:*)
+				start_program=${start_word#exec:}
+				continue ;;
+			[A-Z_]*=*) ;;
+			*)
+				set -- "$@" "$start_program"
+				start_placed=1 ;;
+			esac
+		fi
+		set -- "$@" "$start_word"
+	done
+	[ -n "$start_placed" ] || set -- "$@" "$start_program"
+	# shellcheck disable=SC2086 # the lists are words
+	"$FAKESSH" --run $start_run -- env $start_unset "$@" </dev/null \
+	    >"$dir/out" 2>"$dir/err" &
+	pid=$!
+	started_pids="$started_pids $pid"
+}
+
+wait_exit() {
+	if wait_for "${1:-20}" '! alive "$pid"'; then
+		wait "$pid"
+		status=$?
+	else
+		status=timeout
+		kill -KILL "$pid"
+		wait "$pid" 2>/dev/null
+	fi
+	forget "$pid"
+}
+
+# A pid that is waited for may be given to a stranger: it is not ours any more.
+forget() {
+	kept=
+	for kept_pid in $started_pids; do
+		[ "$kept_pid" = "$1" ] || kept="$kept $kept_pid"
+	done
+	started_pids=$kept
+}
+
+run() {
+	start "$@"
+	wait_exit
+}
+
+stop() {
+	kill -TERM "$pid" 2>/dev/null
+	wait_exit
+}
+
+# ---- what happened
+
+log_text() {
+	sed 's/^[0-9/]* [0-9:]* autossh\[[0-9]*\]: //' "$dir/log" 2>/dev/null
+}
+
+log_count() {
+	log_text | grep -cxF -e "$1"
+}
+
+log_has() {
+	[ "$(log_count "$1")" -gt 0 ]
+}
+
+wait_log() {
+	wait_text=$1
+	wait_count=${2:-1}
+	wait_for "${3:-15}" '[ "$(log_count "$wait_text")" -ge "$wait_count" ]'
+}
+
+starts() {
+	if [ -f "$dir/starts" ]; then
+		awk 'END { print NR }' "$dir/starts"
+	else
+		echo 0
+	fi
+}
+
+wait_starts() {
+	wait_count=$1
+	wait_for "${2:-15}" '[ "$(starts)" -ge "$wait_count" ]'
+}
+
+ssh_pid() {
+	awk -v n="$1" '$1 == n { print $2 }' "$dir/starts"
+}
+
+started_at() {
+	awk -v n="$1" '$1 == n { print $3 }' "$dir/starts"
+}
+
+supervisor() {
+	awk '{ p = $4 } END { print p }' "$dir/starts"
+}
+
+argv() {
+	sed -n "$1p" "$dir/argv" 2>/dev/null
+}
+
+words() {
+	words_line=
+	for word do
+		words_line="$words_line${words_line:+ }<$word>"
+	done
+	echo "$words_line"
+}
+
+got() {
+	[ -f "$dir/got" ] && awk '{ printf "%s%s:%s", s, $1, $2; s = " " }' \
+	    "$dir/got"
+}
+
+# ---- a real server
+
+# sshd_start [LINE]...: a private sshd on 127.0.0.1, run as whoever runs the
+# test, with keys of its own; the lines are added to its configuration.  Status
+# 1, and the reason in $sshd_reason, if that cannot be had here.  Sets
+#	SSH		the real ssh
+#	SSH_CONFIG	for ssh -F; any host name reaches this sshd
+#	SSHD_DIR	holds log, sshd_config, host_key, key (the user's, also
+#			for an agent), known_hosts, authorized_keys
+#	SSHD_PORT	where it listens
+#	SSHD_PID	the process that listens
+# sshd_down and sshd_up stop and start the listening sshd; sshd_sessions prints
+# the pids of the processes that serve one connection each.
+#
+# One loopback has room for one end of the monitor's port only, so "-M P" in a
+# loop needs a server on another network: sshd_netns (after sshd_start) gives
+# every connection such a one, and makes SSH_CONFIG use it.
+SSH=
+SSH_CONFIG=
+SSHD_DIR=
+SSHD_PORT=
+SSHD_PID=
+sshd_reason=
+sshd_start() {
+	SSH=$(command -v ssh)
+	sshd_program=$(PATH=$PATH:/usr/sbin:/usr/local/sbin:/sbin command -v sshd)
+	if [ -z "$SSH" ] || [ -z "$sshd_program" ]; then
+		sshd_reason="no ssh or sshd here"
+		return 1
+	fi
+	# sshd started by root wants its empty directory; its package's service
+	# makes it too.  It stays: another test's sshd may need it.
+	[ "$(id -u)" -ne 0 ] || [ -d /run/sshd ] || mkdir -m 755 /run/sshd
+	SSHD_DIR=$tmp/sshd
+	SSH_CONFIG=$SSHD_DIR/ssh_config
+	free_port
+	SSHD_PORT=$port
+	mkdir -m 700 "$SSHD_DIR"
+	ssh-keygen -q -t ed25519 -N '' -f "$SSHD_DIR/host_key" &&
+	    ssh-keygen -q -t ed25519 -N '' -f "$SSHD_DIR/key" || return 1
+	cp "$SSHD_DIR/key.pub" "$SSHD_DIR/authorized_keys"
+	sed 's/^/* /' "$SSHD_DIR/host_key.pub" >"$SSHD_DIR/known_hosts"
+	{
+		printf '%s\n' "$@"
+		cat <<-CONFIG
+		ListenAddress 127.0.0.1
+		Port $SSHD_PORT
+		HostKey $SSHD_DIR/host_key
+		AuthorizedKeysFile $SSHD_DIR/authorized_keys
+		PidFile none
+		UsePAM no
+		StrictModes no
+		PermitRootLogin yes
+		LogLevel VERBOSE
+		MaxStartups 100
+		PrintMotd no
+		PrintLastLog no
+		CONFIG
+	} >"$SSHD_DIR/sshd_config"
+	cat >"$SSH_CONFIG" <<-CONFIG
+	Host *
+	HostName 127.0.0.1
+	Port $SSHD_PORT
+	User $(id -un)
+	IdentityFile $SSHD_DIR/key
+	IdentitiesOnly yes
+	UserKnownHostsFile $SSHD_DIR/known_hosts
+	GlobalKnownHostsFile /dev/null
+	HostKeyAlias server
+	StrictHostKeyChecking yes
+	CONFIG
+	chmod 600 "$SSH_CONFIG"
+	sshd_up
+}
+
+sshd_up() {
+	# sshd starts itself anew for each connection, hence its full path.
+	"$FAKESSH" --run -- "$sshd_program" -D -e -f "$SSHD_DIR/sshd_config" \
+	    </dev/null >/dev/null 2>>"$SSHD_DIR/log" &
+	SSHD_PID=$!
+	started_pids="$started_pids $SSHD_PID"
+	wait_for 10 '"$FAKESSH" --connects "$SSHD_PORT" || ! alive "$SSHD_PID"'
+	if ! alive "$SSHD_PID" || ! "$SSH" -F "$SSH_CONFIG" -o BatchMode=yes \
+	    server true </dev/null 2>>"$SSHD_DIR/log"; then
+		sshd_reason="sshd does not work here: $(tail -n 1 "$SSHD_DIR/log")"
+		return 1
+	fi
+}
+
+sshd_down() {
+	kill -TERM "$SSHD_PID" && wait "$SSHD_PID"
+	forget "$SSHD_PID"
+}
+
+sshd_sessions() {
+	if [ -f "$SSHD_DIR/sessions" ]; then
+		while read -r session; do
+			alive "$session" && echo "$session"
+		done <"$SSHD_DIR/sessions"
+	else
+		ps -A -o pid= -o ppid= | awk -v p="$SSHD_PID" '$2 == p { print $1 }'
+	fi
+}
+
+# sshd_netns: each connection is served by an sshd of its own in a network of
+# its own, with nothing but a loopback.  Status 1 where that is not allowed.
+sshd_netns() {
+	if [ "$(id -u)" -eq 0 ]; then
+		netns="unshare -n"
+	else
+		netns="unshare -n --map-current-user --keep-caps"
+	fi
+	if ! $netns ip link set lo up 2>/dev/null; then
+		sshd_reason="no network namespaces here"
+		return 1
+	fi
+	cat >"$SSHD_DIR/serve" <<-SERVE
+	#!/bin/sh
+	echo \$\$ >>$SSHD_DIR/sessions
+	exec $netns sh -c 'ip link set lo up &&
+	    exec $sshd_program -i -e -f $SSHD_DIR/sshd_config 2>>$SSHD_DIR/log'
+	SERVE
+	chmod 700 "$SSHD_DIR/serve"
+	echo "ProxyCommand $SSHD_DIR/serve" >>"$SSH_CONFIG"
+	"$SSH" -F "$SSH_CONFIG" -o BatchMode=yes server true </dev/null \
+	    2>>"$SSHD_DIR/log"
+}
