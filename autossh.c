@@ -1,0 +1,2564 @@
+/*
+ * autossh: start ssh, watch it, and start it again when it dies or stops
+ * passing traffic.
+ *
+ * The life of one ssh:
+ *
+ *  1. The supervisor waits until a start is due (at once, or after a backoff
+ *     that grows while ssh keeps dying young).
+ *  2. ssh is forked and executed with the caller's words, less autossh's own,
+ *     plus the two forwardings of the monitor.
+ *  3. While it runs, the monitor sends a line through it every POLL seconds
+ *     and waits for the same line to come back.
+ *  4. ssh dies, or a test fails and ssh is ended: SIGTERM, 3 s, SIGKILL.
+ *  5. How it died, when, and in which start decides: again, or the end.
+ *  6. Again is step 1; the end removes what was made and exits 0 or 1.
+ *
+ * All of this happens in one loop around one poll().  Signal handlers only
+ * write to a pipe that the loop reads.  What waits for something is a part
+ * with three doors: X_watch() names descriptors, X_due() the next time, X_run()
+ * does what can be done now.  Functions that decide make no system call;
+ * functions that act decide nothing.
+ *
+ * Sections, bottom up: constants and types; systems; small helpers; log;
+ * settings; command line; policy; signals; terminal; monitor; pidfile and
+ * background; the ssh process; supervisor; usage and main.
+ */
+
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include <netinet/in.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <syslog.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifdef HAVE_SYS_RANDOM_H
+#include <sys/random.h>
+#endif
+#ifdef HAVE_SYS_TIMERFD_H
+#include <sys/timerfd.h>
+#endif
+#ifdef HAVE_SYS_PRCTL_H
+#include <sys/prctl.h>
+#endif
+#ifdef HAVE_SYS_PROCCTL_H
+#include <sys/procctl.h>
+#endif
+
+/* ---- constants and types ---------------------------------------------- */
+
+#ifndef PATH_SSH
+#define PATH_SSH "/usr/bin/ssh" /* configure knows better */
+#endif
+#ifndef _PATH_LOG
+#define _PATH_LOG "/dev/log"
+#endif
+
+#define NEVER INT64_MAX /* a time that does not come, in ms */
+
+#define NET_TIMEOUT_MS 15000 /* for each half of a test */
+#define END_GRACE_MS 3000    /* from SIGTERM to SIGKILL */
+#define KILL_WAIT_MS 1000    /* then a dying ssh is no reason not to exit */
+#define STOP_DELAY_MS 50     /* from ssh's stop to our own */
+#define ACCEPT_PAUSE_MS 1000 /* without descriptors, before accepting again */
+
+#define SECONDS_MOST 2147483647
+#define FREE_TRIES 5    /* restarts without a wait */
+#define CALLERS_MOST 96 /* connections that are heard during one test */
+#define BACKLOG 128     /* connections that the kernel keeps for us */
+#define POLLSET_MOST (CALLERS_MOST + 16)
+#define VALUE_SHOWN 64 /* bytes of a bad value that a message repeats */
+#define TEXT_MOST 1024 /* bytes of a formatted message */
+
+/* What the main loop waits for. */
+struct pollset {
+	struct pollfd fds[POLLSET_MOST];
+	nfds_t n;
+};
+
+/* An address to connect to or to listen on. */
+struct address {
+	union {
+		struct sockaddr any;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+	} sa;
+	socklen_t len;
+};
+
+/* The AUTOSSH_ variables; see settings_table.  Constant once read. */
+struct settings {
+	int64_t debug;
+	int64_t first_poll; /* seconds; -1: as poll */
+	int64_t gatetime;   /* seconds */
+	int64_t loglevel;
+	int64_t maxlifetime; /* seconds; 0: no end */
+	int64_t maxstart;    /* negative: no limit */
+	int64_t ntservice;
+	int64_t poll; /* seconds */
+	const char *logfile;
+	const char *message;
+	const char *path;
+	const char *pidfile;
+	const char *port;
+};
+
+/* What the monitor is told to use, by AUTOSSH_PORT or option -M. */
+struct monitor_port {
+	int port;      /* 0: no monitor */
+	int echo_port; /* 0: none, autossh listens on port + 1 itself */
+};
+
+/* The command line, cut up. */
+struct cmdline {
+	enum cmdline_action {
+		CMDLINE_RUN,
+		CMDLINE_VERSION,
+		CMDLINE_HELP,
+		CMDLINE_WRONG
+	} action;
+	const char *complaint; /* CMDLINE_WRONG: what is wrong with */
+	const char *subject;   /* this word; "" if with none */
+	const char *monitor;   /* value of the last -M, or NULL */
+	bool background;       /* -f */
+	bool no_command;       /* -N: ssh runs no remote command */
+	bool ipv6;             /* -6, and no -4 after it */
+	const char *destination;
+	char **words; /* what is ssh's */
+	int nwords;
+	int forwards_at; /* the first -M stood before this word */
+};
+
+/* ---- systems: what not every system has, and its stand-in -------------- */
+
+#ifdef CLOCK_BOOTTIME
+#define CLOCK_STEADY CLOCK_BOOTTIME /* counts suspended time too */
+#else
+#define CLOCK_STEADY CLOCK_MONOTONIC
+#endif
+
+/*
+ * A timer that wakes poll() at a time on CLOCK_STEADY; the timeout of poll()
+ * itself stands still while the system is suspended.  timer_open() returns a
+ * descriptor to wait for, or -1: there is no such timer.  timer_set() sets it
+ * to expire at DUE (ms) and returns false where it cannot.
+ */
+#ifdef HAVE_SYS_TIMERFD_H
+static int
+timer_open(void)
+{
+	return timerfd_create(CLOCK_STEADY, TFD_CLOEXEC | TFD_NONBLOCK);
+}
+
+static bool
+timer_set(int fd, int64_t due)
+{
+	struct itimerspec when = { { 0, 0 }, { 0, 0 } };
+
+	if (fd == -1)
+		return false;
+	if (due != NEVER) {
+		when.it_value.tv_sec = (time_t)(due / 1000);
+		/* zero would disarm it */
+		when.it_value.tv_nsec = (long)(due % 1000) * 1000000 + 1;
+	}
+	return timerfd_settime(fd, TFD_TIMER_ABSTIME, &when, NULL) == 0;
+}
+#else
+static int
+timer_open(void)
+{
+	return -1;
+}
+
+static bool
+timer_set(int fd, int64_t due)
+{
+	(void)fd;
+	(void)due;
+	return false;
+}
+#endif
+
+/*
+ * Has the kernel end this process with SIGTERM when its parent dies.  Called
+ * in the child, before exec.
+ */
+static void
+follow_parent(void)
+{
+#if defined(PR_SET_PDEATHSIG)
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+#elif defined(PROC_PDEATHSIG_CTL)
+	int sig = SIGTERM;
+
+	procctl(P_PID, 0, PROC_PDEATHSIG_CTL, &sig);
+#endif
+}
+
+/* ---- small helpers ----------------------------------------------------- */
+
+/* The time in ms on a clock that nobody sets. */
+static int64_t
+now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_STEADY, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static int64_t
+earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Closes *FD if it is open, and marks it closed.  Keeps errno. */
+static void
+fd_close(int *fd)
+{
+	int saved = errno;
+
+	if (*fd != -1)
+		close(*fd);
+	*fd = -1;
+	errno = saved;
+}
+
+/* Makes FD close-on-exec and non-blocking.  Returns FD; -1 stays -1. */
+static int
+fd_ours(int fd)
+{
+	if (fd != -1) {
+		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+		(void)fcntl(fd, F_SETFL, O_NONBLOCK);
+	}
+	return fd;
+}
+
+/* A pipe for ourselves: both ends close-on-exec and non-blocking. */
+static int
+fd_pipe(int fds[2])
+{
+	if (pipe(fds) == -1)
+		return -1;
+	fd_ours(fds[0]);
+	fd_ours(fds[1]);
+	return 0;
+}
+
+/*
+ * Writes the strings TEXTS, N of them (3 at most), to FD in one call, if they
+ * are taken at once: a terminal that is held by ^S and a pipe that nobody
+ * reads are not worth waiting for.
+ */
+static void
+fd_say(int fd, const char *const *texts, int n)
+{
+	struct pollfd p = { fd, POLLOUT, 0 };
+	struct iovec line[3];
+	int i;
+
+	if (poll(&p, 1, 0) != 1 || !(p.revents & POLLOUT))
+		return;
+	for (i = 0; i < n; i++) {
+		line[i].iov_base = (void *)(uintptr_t)texts[i];
+		line[i].iov_len = strlen(texts[i]);
+	}
+	(void)!writev(fd, line, n);
+}
+
+/* Adds FD to the set; -1 is left out. */
+static void
+pollset_add(struct pollset *set, int fd, short events)
+{
+	if (fd == -1 || set->n == POLLSET_MOST)
+		return;
+	set->fds[set->n].fd = fd;
+	set->fds[set->n].events = events;
+	set->fds[set->n].revents = 0;
+	set->n++;
+}
+
+/* What poll() reported for FD; 0 if it was not in the set. */
+static short
+pollset_ready(const struct pollset *set, int fd)
+{
+	nfds_t i;
+
+	for (i = 0; i < set->n; i++) {
+		if (set->fds[i].fd == fd)
+			return set->fds[i].revents;
+	}
+	return 0;
+}
+
+/*
+ * Reads a whole decimal number with nothing behind it.  If LEAST is below zero
+ * it may be negative, and every negative one counts as -1.  Returns false for
+ * anything else and for a number out of range.
+ */
+static bool
+number_parse(const char *text, int64_t least, int64_t most, int64_t *number)
+{
+	bool negative = least < 0 && text[0] == '-';
+	const char *p = text + negative;
+	int64_t n = 0;
+
+	if (*p == '\0')
+		return false;
+	for (; *p != '\0'; p++) {
+		if (*p < '0' || *p > '9')
+			return false;
+		if (n <= most)
+			n = n * 10 + (*p - '0');
+	}
+	if (negative && n != 0)
+		n = -1;
+	if (n < least || n > most)
+		return false;
+	*number = n;
+	return true;
+}
+
+/*
+ * Copies TEXT for a message: at most VALUE_SHOWN bytes, and nothing that could
+ * move a terminal's cursor or break a log line.  Returns BUF.
+ */
+static const char *
+text_shown(const char *text, char buf[VALUE_SHOWN + 4])
+{
+	size_t i;
+
+	for (i = 0; text[i] != '\0' && i < VALUE_SHOWN; i++)
+		buf[i] = text[i] < ' ' || text[i] > '~' ? '?' : text[i];
+	strcpy(buf + i, text[i] == '\0' ? "" : "...");
+	return buf;
+}
+
+/* ---- log: syslog, a file, or standard output; errors on stderr too ----- */
+
+/* The log is written from everywhere, so it is reached from everywhere. */
+static struct {
+	int level;     /* the least important that is written */
+	bool debug;    /* everything goes to standard error as well */
+	int stderr_fd; /* the caller's standard error; -1: no longer */
+	bool syslog;
+	int syslog_fd;    /* or -1 */
+	int fd;           /* of the file, or -1 */
+	const char *path; /* of the file, or NULL */
+	dev_t dev;        /* which file it is */
+	ino_t ino;
+} logger = { .level = LOG_INFO, .stderr_fd = 2, .fd = -1, .syslog_fd = -1 };
+
+/* Opens the log file, which may be a device, a pipe or a socket.  -1: errno. */
+static int
+log_file_open(const char *path)
+{
+	struct stat st;
+	int fd = open(path,
+	    O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK | O_CLOEXEC,
+	    0666);
+
+	/* a socket, as systemd's standard output is, can only be shared */
+	if (fd == -1 && errno == ENXIO && strcmp(path, "/dev/stdout") == 0)
+		fd = fcntl(1, F_DUPFD_CLOEXEC, 3);
+	else if (fd == -1 && errno == ENXIO && strcmp(path, "/dev/stderr") == 0)
+		fd = fcntl(2, F_DUPFD_CLOEXEC, 3);
+	if (fd != -1 && fstat(fd, &st) == 0) {
+		logger.dev = st.st_dev;
+		logger.ino = st.st_ino;
+	}
+	return fd;
+}
+
+/* Follows a rotation: leaves a log file that was renamed or removed. */
+static void
+log_file_follow(void)
+{
+	struct stat st;
+	int fd;
+
+	if (fstat(logger.fd, &st) == -1 || !S_ISREG(st.st_mode))
+		return;
+	if (stat(logger.path, &st) == 0 && st.st_dev == logger.dev &&
+	    st.st_ino == logger.ino)
+		return;
+	fd = log_file_open(logger.path);
+	if (fd == -1)
+		return;
+	close(logger.fd);
+	logger.fd = fd;
+}
+
+/* Writes one line to the log file; what it does not take is lost. */
+static void
+log_file_write(const char *text)
+{
+	char prefix[64];
+	const char *line[] = { prefix, text, "\n" };
+	time_t now = time(NULL);
+	struct tm tm;
+	size_t n;
+
+	if (logger.path != NULL)
+		log_file_follow();
+	if (localtime_r(&now, &tm) == NULL)
+		return;
+	n = strftime(prefix, sizeof(prefix), "%Y/%m/%d %H:%M:%S ", &tm);
+	snprintf(
+	    prefix + n, sizeof(prefix) - n, "autossh[%ld]: ", (long)getpid());
+	fd_say(logger.fd, line, 3);
+}
+
+/* Connects to the system's log socket.  Returns false if there is none. */
+static bool
+log_syslog_connect(void)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX,
+		.sun_path = _PATH_LOG };
+	int fd = fd_ours(socket(AF_UNIX, SOCK_DGRAM, 0));
+
+	if (fd != -1 && connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1)
+		fd_close(&fd);
+	logger.syslog_fd = fd;
+	return fd != -1;
+}
+
+/*
+ * Sends one line to syslog, in the form of RFC 3164.  The C library's syslog()
+ * waits for a daemon that hangs, so it serves only where the log socket is not
+ * of the usual kind.  The second attempt finds a daemon that was restarted.
+ */
+static void
+log_syslog_write(int level, const char *text)
+{
+	char line[TEXT_MOST + 64], stamp[32];
+	time_t now = time(NULL);
+	struct tm tm;
+	int attempt;
+
+	if (localtime_r(&now, &tm) == NULL)
+		return;
+	strftime(stamp, sizeof(stamp), "%b %e %H:%M:%S", &tm);
+	snprintf(line, sizeof(line), "<%d>%s autossh[%ld]: %s",
+	    LOG_USER | level, stamp, (long)getpid(), text);
+	for (attempt = 0; attempt < 2; attempt++) {
+		if (logger.syslog_fd == -1 && !log_syslog_connect()) {
+			syslog(LOG_USER | level, "%s", text);
+			return;
+		}
+		if (send(logger.syslog_fd, line, strlen(line), MSG_NOSIGNAL) !=
+			-1 ||
+		    errno == EAGAIN || errno == ENOBUFS)
+			return;
+		fd_close(&logger.syslog_fd);
+	}
+}
+
+/* Writes a line to standard error, as long as it is the caller's. */
+static void
+log_stderr_write(int level, const char *text)
+{
+	char prefix[32] = "autossh: ";
+	const char *line[] = { prefix, text, "\n" };
+
+	if (logger.stderr_fd == -1 || (level > LOG_ERR && !logger.debug))
+		return;
+	if (level > LOG_ERR)
+		snprintf(
+		    prefix, sizeof(prefix), "autossh[%ld]: ", (long)getpid());
+	fd_say(logger.stderr_fd, line, 3);
+}
+
+/* Writes TEXT of any length to the log.  Never fails, never waits. */
+static void
+log_text(int level, const char *text)
+{
+	/* an error is never silent */
+	if (level > logger.level && level > LOG_ERR)
+		return;
+	log_stderr_write(level, text);
+	if (level > logger.level)
+		return;
+	if (logger.fd != -1)
+		log_file_write(text);
+	else if (logger.syslog)
+		log_syslog_write(level, text);
+}
+
+static void
+log_vmsg(int level, const char *format, va_list ap)
+{
+	char text[TEXT_MOST];
+
+	vsnprintf(text, sizeof(text), format, ap);
+	log_text(level, text);
+}
+
+/* Writes a line to the log, as printf does. */
+__attribute__((format(printf, 2, 3))) static void
+log_msg(int level, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	log_vmsg(level, format, ap);
+	va_end(ap);
+}
+
+/* Ends autossh with an error.  Only until the first ssh is started. */
+__attribute__((noreturn, format(printf, 1, 2))) static void
+die(const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	log_vmsg(LOG_ERR, format, ap);
+	va_end(ap);
+	exit(1);
+}
+
+/* Zeroed memory that autossh cannot begin without. */
+static void *
+memory_need(size_t n, size_t size)
+{
+	void *p = calloc(n, size);
+
+	if (p == NULL)
+		die("out of memory");
+	return p;
+}
+
+/* Sets up the log as the settings have it; a log file must be writable. */
+static void
+log_open(const struct settings *set)
+{
+	char shown[VALUE_SHOWN + 4];
+
+	logger.level = set->debug ? LOG_DEBUG : (int)set->loglevel;
+	logger.debug = set->debug;
+	if (set->logfile != NULL) {
+		logger.fd = log_file_open(set->logfile);
+		if (logger.fd == -1)
+			die("cannot open log file \"%s\": %s",
+			    text_shown(set->logfile, shown), strerror(errno));
+		logger.path = set->logfile;
+	} else if (set->ntservice) {
+		logger.fd = fcntl(1, F_DUPFD_CLOEXEC, 3);
+	} else {
+		openlog("autossh", LOG_PID, LOG_USER);
+		logger.syslog = true;
+	}
+}
+
+/* ---- settings: the AUTOSSH_ variables ---------------------------------- */
+
+enum setting_kind {
+	SETTING_FLAG,   /* set, to anything */
+	SETTING_YES,    /* yes; no and empty are as if unset */
+	SETTING_NUMBER, /* LEAST..MOST */
+	SETTING_TEXT    /* LEAST..MOST bytes; with LEAST 0, empty is unset */
+};
+
+static const struct setting {
+	const char *name;
+	enum setting_kind kind;
+	int64_t least, most;
+	int64_t number;    /* default of a number */
+	const char *text;  /* default of a text */
+	size_t offset;     /* of an int64_t or a string in struct settings */
+	const char *usual; /* the default, for people */
+	const char *help;
+} settings_table[] = {
+#define AT(member) offsetof(struct settings, member)
+	{ "AUTOSSH_DEBUG", SETTING_FLAG, 0, 0, 0, NULL, AT(debug), "unset",
+	    "if set: log level 7, and the log to stderr as well" },
+	{ "AUTOSSH_FIRST_POLL", SETTING_NUMBER, 1, SECONDS_MOST, -1, NULL,
+	    AT(first_poll), "AUTOSSH_POLL",
+	    "seconds from the start of ssh to its first test" },
+	{ "AUTOSSH_GATETIME", SETTING_NUMBER, 0, SECONDS_MOST, 30, NULL,
+	    AT(gatetime), "30; with -f always 0",
+	    "seconds that the first ssh must live to be started again" },
+	{ "AUTOSSH_LOGFILE", SETTING_TEXT, 1, PATH_MAX - 1, 0, NULL,
+	    AT(logfile), "unset: syslog", "file to append the log to" },
+	{ "AUTOSSH_LOGLEVEL", SETTING_NUMBER, LOG_EMERG, LOG_DEBUG, LOG_INFO,
+	    NULL, AT(loglevel), "6", "log level, as syslog's" },
+	{ "AUTOSSH_MAXLIFETIME", SETTING_NUMBER, 0, SECONDS_MOST, 0, NULL,
+	    AT(maxlifetime), "0: no end",
+	    "seconds after which autossh ends ssh and exits" },
+	{ "AUTOSSH_MAXSTART", SETTING_NUMBER, -1, SECONDS_MOST, -1, NULL,
+	    AT(maxstart), "-1: no limit", "how often ssh is started at most" },
+	{ "AUTOSSH_MESSAGE", SETTING_TEXT, 0, 64, 0, "", AT(message), "empty",
+	    "text to append to the test line" },
+	{ "AUTOSSH_NTSERVICE", SETTING_YES, 0, 0, 0, NULL, AT(ntservice),
+	    "unset",
+	    "yes: run as a service: ssh -N, log to stdout, restart always" },
+	{ "AUTOSSH_PATH", SETTING_TEXT, 1, PATH_MAX - 1, 0, PATH_SSH, AT(path),
+	    PATH_SSH, "the ssh to run; without a slash looked up in PATH" },
+	{ "AUTOSSH_PIDFILE", SETTING_TEXT, 0, PATH_MAX - 1, 0, NULL,
+	    AT(pidfile), "unset", "file to write the process id to" },
+	{ "AUTOSSH_POLL", SETTING_NUMBER, 1, SECONDS_MOST, 600, NULL, AT(poll),
+	    "600", "seconds between tests, and scale of the backoff" },
+	{ "AUTOSSH_PORT", SETTING_TEXT, 0, VALUE_SHOWN, 0, NULL, AT(port),
+	    "unset", "as the value of -M, which it overrides" },
+#undef AT
+};
+#define NSETTINGS (sizeof(settings_table) / sizeof(settings_table[0]))
+
+/* Says into BUF what the variable S takes. */
+static void
+setting_allowed(const struct setting *s, char *buf, size_t size)
+{
+	switch (s->kind) {
+	case SETTING_FLAG:
+		snprintf(buf, size, "anything");
+		break;
+	case SETTING_YES:
+		snprintf(buf, size, "yes or no");
+		break;
+	case SETTING_NUMBER:
+		snprintf(buf, size,
+		    "a whole number from %" PRId64 " to %" PRId64 "%s",
+		    s->least < 0 ? 0 : s->least, s->most,
+		    s->least < 0 ? ", or any negative one" : "");
+		break;
+	case SETTING_TEXT:
+		snprintf(buf, size, "%" PRId64 " to %" PRId64 " bytes",
+		    s->least, s->most);
+		break;
+	}
+}
+
+/*
+ * Reads VALUE (NULL: unset) of variable S into SET.  Returns false if it is not
+ * allowed.
+ */
+static bool
+setting_read(struct settings *set, const struct setting *s, const char *value)
+{
+	void *place = (char *)set + s->offset;
+	int64_t *number = place;
+	const char **text = place;
+	int64_t len;
+
+	switch (s->kind) {
+	case SETTING_FLAG:
+		*number = value != NULL;
+		return true;
+	case SETTING_YES:
+		*number = value != NULL && strcasecmp(value, "yes") == 0;
+		return *number || value == NULL || value[0] == '\0' ||
+		       strcasecmp(value, "no") == 0;
+	case SETTING_NUMBER:
+		*number = s->number;
+		return value == NULL ||
+		       number_parse(value, s->least, s->most, number);
+	case SETTING_TEXT:
+		*text = s->text;
+		len = value == NULL ? 0 : (int64_t)strlen(value);
+		if (value == NULL || (len == 0 && s->least == 0))
+			return true;
+		*text = value;
+		return len >= s->least && len <= s->most;
+	}
+	return false;
+}
+
+/* Reads all variables, or ends autossh at the first that is wrong. */
+static void
+settings_read(struct settings *set)
+{
+	char shown[VALUE_SHOWN + 4], allowed[96];
+	const struct setting *s;
+	const char *value;
+	size_t i;
+
+	for (i = 0; i < NSETTINGS; i++) {
+		s = &settings_table[i];
+		value = getenv(s->name);
+		if (setting_read(set, s, value))
+			continue;
+		setting_allowed(s, allowed, sizeof(allowed));
+		die("%s: \"%s\" is not allowed; it takes %s", s->name,
+		    text_shown(value, shown), allowed);
+	}
+}
+
+/*
+ * Reads VALUE of -M or AUTOSSH_PORT: PORT[:ECHO_PORT], or 0.  Returns false if
+ * it is neither.
+ */
+static bool
+monitor_port_parse(const char *value, struct monitor_port *mp)
+{
+	const char *colon = strchr(value, ':');
+	char text[VALUE_SHOWN + 1];
+	int64_t port, echo = 0;
+	size_t len = colon == NULL ? strlen(value) : (size_t)(colon - value);
+
+	if (len >= sizeof(text))
+		return false;
+	memcpy(text, value, len);
+	text[len] = '\0';
+	if (!number_parse(text, colon == NULL ? 0 : 1, 65534, &port))
+		return false;
+	if (colon != NULL && !number_parse(colon + 1, 1, 65535, &echo))
+		return false;
+	mp->port = (int)port;
+	mp->echo_port = (int)echo;
+	return true;
+}
+
+/* What the settings come to in ms, and what was lowered for it. */
+struct timing {
+	int64_t first_ms;    /* from the start of ssh to the first test */
+	int64_t poll_ms;     /* from the end of a test to the next */
+	int64_t timeout_ms;  /* for each half of a test */
+	int64_t gate_ms;     /* 0: the gate is open */
+	int64_t lifetime_ms; /* 0: no end */
+	bool poll_lowered, first_lowered, timeout_lowered;
+};
+
+static void
+timing_derive(struct timing *t, const struct settings *set, bool background)
+{
+	int64_t poll_s = set->poll;
+	int64_t first_s = set->first_poll == -1 ? poll_s : set->first_poll;
+	int64_t life_s = set->maxlifetime;
+
+	t->poll_lowered = life_s > 0 && poll_s > life_s;
+	if (t->poll_lowered)
+		poll_s = life_s;
+	t->first_lowered = life_s > 0 && first_s > life_s;
+	if (t->first_lowered)
+		first_s = life_s;
+	t->timeout_lowered = poll_s * 1000 / 2 < NET_TIMEOUT_MS;
+	t->timeout_ms = t->timeout_lowered ? poll_s * 1000 / 2 : NET_TIMEOUT_MS;
+	t->first_ms = first_s * 1000;
+	t->poll_ms = poll_s * 1000;
+	t->gate_ms = background ? 0 : set->gatetime * 1000;
+	t->lifetime_ms = life_s * 1000;
+}
+
+static void
+timing_report(const struct timing *t)
+{
+	if (t->poll_lowered)
+		log_msg(LOG_INFO,
+		    "poll time is greater than lifetime, "
+		    "dropping poll time to %" PRId64,
+		    t->poll_ms / 1000);
+	if (t->first_lowered)
+		log_msg(LOG_INFO,
+		    "first poll time is greater than lifetime, "
+		    "dropping first poll time to %" PRId64,
+		    t->first_ms / 1000);
+	if (t->timeout_lowered)
+		log_msg(LOG_INFO,
+		    "short poll time: adjusting net timeouts to %" PRId64,
+		    t->timeout_ms);
+}
+
+/* ---- command line: what is autossh's and what is ssh's ----------------- */
+
+/* ssh's options that take an argument (OpenSSH 10); all others take none. */
+#define SSH_OPTS_WITH_ARG "BbcDEeFIiJLlmOoPpQRSWw"
+
+static void
+cmdline_push(struct cmdline *c, char *word)
+{
+	c->words[c->nwords++] = word;
+}
+
+static void
+cmdline_wrong(struct cmdline *c, const char *complaint, const char *subject)
+{
+	c->action = CMDLINE_WRONG;
+	c->complaint = complaint;
+	c->subject = subject;
+}
+
+/* Notes what an option of ssh's means to autossh. */
+static void
+cmdline_note(struct cmdline *c, char letter)
+{
+	if (letter == 'N')
+		c->no_command = true;
+	else if (letter == '6' || letter == '4')
+		c->ipv6 = letter == '6'; /* the last one counts, as in ssh */
+}
+
+/* Takes in the value of an -M; NULL: there is none. */
+static void
+cmdline_monitor(struct cmdline *c, const char *value)
+{
+	if (value == NULL)
+		cmdline_wrong(c, "option -M needs a port", "");
+	if (c->monitor == NULL)
+		c->forwards_at = c->nwords;
+	c->monitor = value;
+}
+
+/*
+ * Cuts up one word of options, argv[I] ("-fNL", say).  OURS: -M, -f and -V are
+ * autossh's and are taken out.  What is left goes to ssh.  The argument of the
+ * last letter is the rest of the word or else the next word.  Returns the index
+ * of the last word that was used.
+ */
+static int
+cmdline_cluster(struct cmdline *c, int argc, char **argv, int i, bool ours)
+{
+	char *rest = memory_need(strlen(argv[i]) + 1, 1);
+	const char *p = argv[i] + 1;
+	char *argument;
+	size_t n = 1;
+	bool takes = false; /* the letter at p takes an argument */
+
+	rest[0] = '-';
+	for (; *p != '\0' && !takes && c->action == CMDLINE_RUN; p++) {
+		if (ours && *p == 'f') {
+			c->background = true;
+			continue;
+		}
+		if (ours && *p == 'V')
+			c->action = CMDLINE_VERSION;
+		takes = (ours && *p == 'M') ||
+			strchr(SSH_OPTS_WITH_ARG, *p) != NULL;
+		if (ours && *p == 'M')
+			continue;
+		rest[n++] = *p;
+		cmdline_note(c, *p);
+	}
+	argument = takes && *p == '\0' && i + 1 < argc ? argv[++i] : NULL;
+	if (takes && p[-1] == 'M') {
+		if (n > 1)
+			cmdline_push(c, rest);
+		cmdline_monitor(c, *p != '\0' ? p : argument);
+		return i;
+	}
+	strcpy(rest + n, p);
+	if (n > 1)
+		cmdline_push(c, rest);
+	if (argument != NULL)
+		cmdline_push(c, argument);
+	return i;
+}
+
+/* Reads --word, where autossh's own options stand. */
+static void
+cmdline_long(struct cmdline *c, const char *word)
+{
+	if (strcmp(word, "--version") == 0)
+		c->action = CMDLINE_VERSION;
+	else if (strcmp(word, "--help") == 0)
+		c->action = CMDLINE_HELP;
+	else
+		cmdline_wrong(c, "unknown option ", word);
+}
+
+/*
+ * Cuts up the command line by ssh's grammar:
+ *	option* destination option* [command word*]
+ * autossh's own options count up to the first "--", which is autossh's too, and
+ * up to the command.  From there on every word is ssh's as it stands.
+ */
+static void
+cmdline_parse(struct cmdline *c, int argc, char **argv)
+{
+	bool ours = true;    /* autossh's options count */
+	bool options = true; /* ssh's options count */
+	char *word;
+	int i;
+
+	memset(c, 0, sizeof(*c));
+	c->words = memory_need((size_t)argc + 1, sizeof(*c->words));
+	for (i = 1; i < argc && c->action == CMDLINE_RUN; i++) {
+		word = argv[i];
+		if (options && ours && strcmp(word, "--") == 0) {
+			ours = false;
+		} else if (options && strcmp(word, "--") == 0) {
+			options = false;
+			cmdline_push(c, word);
+		} else if (!options || word[0] != '-' || word[1] == '\0') {
+			options = options && c->destination == NULL;
+			if (c->destination == NULL)
+				c->destination = word;
+			cmdline_push(c, word);
+		} else if (word[1] != '-') {
+			i = cmdline_cluster(c, argc, argv, i, ours);
+		} else if (ours && c->destination == NULL) {
+			cmdline_long(c, word);
+		} else {
+			cmdline_push(c, word);
+		}
+	}
+	if (c->action == CMDLINE_RUN && c->destination == NULL)
+		cmdline_wrong(c, "no destination", "");
+}
+
+/* The most words that ssh_words() adds: program, -N, forwardings, NULL. */
+#define SSH_WORDS_ADDED 7
+
+/*
+ * Puts ssh's arguments together in ARGV, which has room for the words of C and
+ * SSH_WORDS_ADDED: PROGRAM; the words, with FORWARDS (NULL-terminated) before
+ * word AT and -N before the first if ADD_N; NULL.
+ */
+static void
+ssh_words(char **argv, char *program, const struct cmdline *c,
+    char *const *forwards, int at, bool add_n)
+{
+	static char no_command[] = "-N";
+	int i, n = 0;
+
+	argv[n++] = program;
+	for (i = 0; i <= c->nwords; i++) {
+		while (i == at && *forwards != NULL)
+			argv[n++] = *forwards++;
+		if (i == 0 && add_n)
+			argv[n++] = no_command;
+		if (i < c->nwords)
+			argv[n++] = c->words[i];
+	}
+	argv[n] = NULL;
+}
+
+/* ---- policy: what follows from what ------------------------------------ */
+
+enum verdict {
+	VERDICT_RESTART,
+	VERDICT_EXIT,        /* ssh is done, and so is autossh: status 0 */
+	VERDICT_EXIT_STATUS, /* ssh's status is a reason to end: status 1 */
+	VERDICT_PREMATURE    /* the first ssh did not live long: status 1 */
+};
+
+/*
+ * What follows the death of ssh with wait status STATUS after LIVED_MS.  FIRST:
+ * it was the first start.  ALWAYS: restart after status 0 too.  Status 255 is
+ * ssh's own failure, 1 and 2 may be one, the others come from a remote command
+ * (ssh(1), EXIT STATUS).
+ */
+static enum verdict
+policy_death(
+    int status, bool first, int64_t gate_ms, int64_t lived_ms, bool always)
+{
+	bool gated = first && gate_ms > 0;
+
+	if (WIFSIGNALED(status))
+		return VERDICT_RESTART;
+	if (gated && lived_ms <= gate_ms)
+		return VERDICT_PREMATURE;
+	switch (WEXITSTATUS(status)) {
+	case 0:
+		return always ? VERDICT_RESTART : VERDICT_EXIT;
+	case 1:
+	case 2:
+		return gated ? VERDICT_EXIT_STATUS : VERDICT_RESTART;
+	case 255:
+		return VERDICT_RESTART;
+	default:
+		return VERDICT_EXIT_STATUS;
+	}
+}
+
+/*
+ * What the number of tries becomes at a restart: none if the last start was
+ * long enough ago, else one more.
+ */
+static int
+policy_tries(int tries, int64_t since_start_ms, int64_t poll_s)
+{
+	int64_t min_s = poll_s / 10 > 10 ? poll_s / 10 : 10;
+
+	if (since_start_ms >= min_s * 1000)
+		return 0;
+	return tries < INT_MAX ? tries + 1 : tries;
+}
+
+/* The wait before a start, in seconds: POLL / 100 * t * t / 3, at most POLL. */
+static int64_t
+policy_backoff(int tries, int64_t poll_s)
+{
+	int64_t t = tries - FREE_TRIES;
+
+	if (t <= 0)
+		return 0;
+	return t * t >= 300 ? poll_s : poll_s * t * t / 300;
+}
+
+/* ---- signals: handlers write to a pipe, the loop reads ----------------- */
+
+/* A handler has no argument to pass the pipe in. */
+static int signal_pipe[2] = { -1, -1 };
+
+/* The signals that would end autossh or that it must know of. */
+static const struct signal_use {
+	int sig;
+	bool noted; /* else ignored */
+} signal_uses[] = {
+	{ SIGTERM, true },
+	{ SIGINT, true },
+	{ SIGQUIT, true },
+	{ SIGABRT, true },
+	{ SIGHUP, true },
+	{ SIGUSR1, true },
+	{ SIGUSR2, true },
+	{ SIGCHLD, true },
+	{ SIGCONT, true },
+	{ SIGALRM, false },
+	{ SIGPIPE, false },
+	{ SIGVTALRM, false },
+	{ SIGPROF, false },
+	{ SIGXCPU, false },
+	{ SIGXFSZ, false }, /* a log file at its limit */
+#ifdef SIGPOLL
+	{ SIGPOLL, false },
+#endif
+#ifdef SIGPWR
+	{ SIGPWR, false },
+#endif
+#ifdef SIGSTKFLT
+	{ SIGSTKFLT, false },
+#endif
+};
+#define NSIGNAL_USES (sizeof(signal_uses) / sizeof(signal_uses[0]))
+
+/* What autossh was started with, and ssh is to be started with. */
+struct signals {
+	sigset_t ignored;
+	sigset_t mask;
+};
+
+static void
+signal_note(int sig)
+{
+	int saved = errno;
+	unsigned char byte = (unsigned char)sig;
+
+	(void)!write(signal_pipe[1], &byte, 1);
+	errno = saved;
+}
+
+/* Installs HANDLER for SIG.  Returns whether it was ignored before. */
+static bool
+signal_set(int sig, void (*handler)(int))
+{
+	struct sigaction act, old;
+
+	memset(&act, 0, sizeof(act));
+	act.sa_handler = handler;
+	sigfillset(&act.sa_mask);
+	return sigaction(sig, &act, &old) == 0 && old.sa_handler == SIG_IGN;
+}
+
+/* Installs the handlers, once and for all. */
+static void
+signals_open(struct signals *s)
+{
+	sigset_t none;
+	size_t i;
+	int sig;
+
+	if (fd_pipe(signal_pipe) == -1)
+		die("cannot make a pipe: %s", strerror(errno));
+	sigemptyset(&s->ignored);
+	for (i = 0; i < NSIGNAL_USES; i++) {
+		sig = signal_uses[i].sig;
+		if (signal_set(
+			sig, signal_uses[i].noted ? signal_note : SIG_IGN))
+			sigaddset(&s->ignored, sig);
+	}
+	for (sig = SIGRTMIN; sig <= SIGRTMAX; sig++) {
+		if (signal_set(sig, SIG_IGN))
+			sigaddset(&s->ignored, sig);
+	}
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, &s->mask);
+}
+
+/* In the child, before exec: as if autossh had never been. */
+static void
+signals_restore(const struct signals *s)
+{
+	size_t i;
+	int sig;
+
+	for (i = 0; i < NSIGNAL_USES; i++) {
+		sig = signal_uses[i].sig;
+		signal_set(
+		    sig, sigismember(&s->ignored, sig) ? SIG_IGN : SIG_DFL);
+	}
+	for (sig = SIGRTMIN; sig <= SIGRTMAX; sig++)
+		signal_set(
+		    sig, sigismember(&s->ignored, sig) ? SIG_IGN : SIG_DFL);
+	sigprocmask(SIG_SETMASK, &s->mask, NULL);
+}
+
+static void
+signals_watch(struct pollset *set)
+{
+	pollset_add(set, signal_pipe[0], POLLIN);
+}
+
+/* Moves what has arrived into CAUGHT. */
+static void
+signals_run(sigset_t *caught)
+{
+	unsigned char bytes[256];
+	ssize_t n, i;
+
+	sigemptyset(caught);
+	do {
+		n = read(signal_pipe[0], bytes, sizeof(bytes));
+		for (i = 0; i < n; i++)
+			sigaddset(caught, bytes[i]);
+	} while (n > 0 || (n == -1 && errno == EINTR));
+}
+
+/* The signal to exit among CAUGHT, or 0. */
+static int
+signals_exit(const sigset_t *caught)
+{
+	static const int exits[] = { SIGTERM, SIGINT, SIGQUIT, SIGABRT };
+	size_t i;
+
+	for (i = 0; i < sizeof(exits) / sizeof(exits[0]); i++) {
+		if (sigismember(caught, exits[i]))
+			return exits[i];
+	}
+	return 0;
+}
+
+/* ---- terminal: what ssh may leave behind on it ------------------------- */
+
+struct terminal {
+	bool controlling; /* autossh was started with a controlling terminal */
+	bool saved;       /* standard input is one, with these modes */
+	struct termios modes;
+};
+
+static bool
+terminal_there(void)
+{
+	int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd == -1)
+		return false;
+	close(fd);
+	return true;
+}
+
+static void
+terminal_save(struct terminal *t)
+{
+	t->controlling = terminal_there();
+	t->saved = isatty(0) && tcgetattr(0, &t->modes) == 0;
+}
+
+/* Puts the modes back, if the terminal is ours to change. */
+static void
+terminal_restore(const struct terminal *t)
+{
+	/* TCSADRAIN would wait for a terminal that is held by ^S */
+	if (t->saved && tcgetpgrp(0) == getpgrp())
+		(void)tcsetattr(0, TCSANOW, &t->modes);
+}
+
+/* Whether the terminal that autossh was started on has gone. */
+static bool
+terminal_gone(const struct terminal *t)
+{
+	return t->controlling && !terminal_there();
+}
+
+/* ---- monitor: does what we send through ssh come back? ----------------- */
+
+/* A connection to our listener; ours until it turns out to be a stranger's. */
+struct caller {
+	int fd;
+	size_t matched; /* bytes of the line that have come */
+	int64_t due;    /* when the rest must have come */
+};
+
+enum test_phase {
+	TEST_NONE,    /* no test is under way */
+	TEST_CONNECT, /* waiting for the connection to ssh */
+	TEST_SEND,    /* sending the line */
+	TEST_AWAIT    /* waiting for it to come back */
+};
+
+enum test_result { TEST_OPEN, TEST_PASSED, TEST_FAILED };
+
+struct monitor {
+	/* constant once set up */
+	const struct timing *timing;
+	const char *message;
+	bool on;
+	bool echo;           /* the line comes back on the same connection */
+	struct address send; /* where ssh listens */
+	struct address back; /* where we listen */
+
+	int listen_fd;
+	int64_t accept_due; /* accept nothing before; 0: at any time */
+	int64_t next_due;   /* of the next test; NEVER: none is due */
+
+	/* the test that is under way */
+	enum test_phase phase;
+	int64_t begun;
+	int64_t due; /* when a connection, or the echo, must have come */
+	int send_fd;
+	char line[512];
+	size_t len, sent;
+	struct caller callers[CALLERS_MOST]; /* [0] is the echo */
+	int ncallers;
+
+	int64_t round_trip_ms; /* of the last test that passed; -1: none */
+	time_t passed_at;      /* its end */
+};
+
+/*
+ * Compares N bytes that came with the part of the line that is still missing.
+ * Returns how many bytes of the line have come then, or -1: it is not the line.
+ * What follows the whole line does not count.
+ */
+static ssize_t
+line_match(
+    const char *line, size_t len, size_t matched, const char *bytes, size_t n)
+{
+	if (n > len - matched)
+		n = len - matched;
+	if (memcmp(line + matched, bytes, n) != 0)
+		return -1;
+	return (ssize_t)(matched + n);
+}
+
+/* The loopback address with PORT, of IPv6 or IPv4. */
+static void
+address_loopback(struct address *a, bool ipv6, int port)
+{
+	memset(a, 0, sizeof(*a));
+	if (ipv6) {
+		a->sa.in6.sin6_family = AF_INET6;
+		a->sa.in6.sin6_addr = in6addr_loopback;
+		a->sa.in6.sin6_port = htons((uint16_t)port);
+		a->len = sizeof(a->sa.in6);
+	} else {
+		a->sa.in.sin_family = AF_INET;
+		a->sa.in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+		a->sa.in.sin_port = htons((uint16_t)port);
+		a->len = sizeof(a->sa.in);
+	}
+}
+
+/* Opens a socket that listens on A.  -1: see errno. */
+static int
+address_listen(const struct address *a)
+{
+	int on = 1;
+	int fd = fd_ours(socket(a->sa.any.sa_family, SOCK_STREAM, 0));
+
+	if (fd == -1)
+		return -1;
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(fd, &a->sa.any, a->len) == -1 || listen(fd, BACKLOG) == -1)
+		fd_close(&fd);
+	return fd;
+}
+
+/*
+ * Whether FD is connected to itself, as TCP allows when nothing listens on a
+ * port and the kernel chooses the same one for this end.
+ */
+static bool
+fd_meets_itself(int fd)
+{
+	struct address here, there;
+
+	memset(&here, 0, sizeof(here));
+	memset(&there, 0, sizeof(there));
+	here.len = there.len = sizeof(here.sa);
+	return getsockname(fd, &here.sa.any, &here.len) == 0 &&
+	       getpeername(fd, &there.sa.any, &there.len) == 0 &&
+	       here.len == there.len &&
+	       memcmp(&here.sa, &there.sa, here.len) == 0;
+}
+
+/* Sets the monitor up.  It listens from now on; a port taken ends autossh. */
+static void
+monitor_open(struct monitor *m, const struct monitor_port *mp, bool ipv6,
+    const struct timing *t, const char *message)
+{
+	memset(m, 0, sizeof(*m));
+	m->timing = t;
+	m->message = message;
+	m->listen_fd = m->send_fd = -1;
+	m->next_due = NEVER;
+	m->round_trip_ms = -1;
+	m->on = mp->port != 0;
+	m->echo = mp->echo_port != 0;
+	if (!m->on)
+		return;
+	address_loopback(&m->send, ipv6, mp->port);
+	if (m->echo)
+		return;
+	address_loopback(&m->back, ipv6, mp->port + 1);
+	m->listen_fd = address_listen(&m->back);
+	if (m->listen_fd == -1)
+		die("cannot listen on %s port %d: %s",
+		    ipv6 ? "::1" : "127.0.0.1", mp->port + 1, strerror(errno));
+}
+
+static void
+caller_drop(struct monitor *m, int i)
+{
+	if (!m->echo)
+		fd_close(&m->callers[i].fd);
+	m->callers[i] = m->callers[--m->ncallers];
+}
+
+/* Ends the test that is under way, if any. */
+static void
+test_close(struct monitor *m)
+{
+	while (m->ncallers > 0)
+		caller_drop(m, m->ncallers - 1);
+	fd_close(&m->send_fd);
+	m->phase = TEST_NONE;
+}
+
+/* Plans the next test of a new ssh. */
+static void
+monitor_start(struct monitor *m, int64_t now)
+{
+	m->round_trip_ms = -1;
+	m->next_due = m->on ? now + m->timing->first_ms : NEVER;
+}
+
+/* ssh is gone or going: there is nothing to test. */
+static void
+monitor_stop(struct monitor *m)
+{
+	test_close(m);
+	m->next_due = NEVER;
+}
+
+/* Has the next test begin now, instead of one under way if AFRESH. */
+static void
+monitor_hurry(struct monitor *m, int64_t now, bool afresh)
+{
+	if (m->phase != TEST_NONE) {
+		if (!afresh)
+			return;
+		test_close(m);
+		m->next_due = now;
+	} else if (m->next_due != NEVER && !afresh) {
+		m->next_due = now;
+	}
+}
+
+/*
+ * Writes the line of a new test: host, program, pid, a number that nobody can
+ * guess, message.  Returns false if the system has no random number to give.
+ */
+static bool
+test_line(struct monitor *m)
+{
+	char host[256];
+	uint64_t number;
+	int n;
+
+	if (getentropy(&number, sizeof(number)) == -1)
+		return false;
+	if (gethostname(host, sizeof(host)) == -1)
+		strcpy(host, "localhost");
+	host[sizeof(host) - 1] = '\0';
+	n = snprintf(m->line, sizeof(m->line),
+	    "%s autossh %ld %" PRIu64 " %s\r\n", host, (long)getpid(),
+	    number >> 1, m->message);
+	m->len = (size_t)n; /* fits: host and message are bounded */
+	m->sent = 0;
+	return true;
+}
+
+/* Begins a test.  TEST_FAILED: it could not even begin. */
+static enum test_result
+test_begin(struct monitor *m, int64_t now)
+{
+	m->next_due = NEVER;
+	m->begun = now;
+	m->due = now + m->timing->timeout_ms * (m->echo ? 2 : 1);
+	if (!test_line(m)) {
+		log_msg(LOG_INFO, "no random number: %s", strerror(errno));
+		return TEST_FAILED;
+	}
+	m->send_fd = fd_ours(socket(m->send.sa.any.sa_family, SOCK_STREAM, 0));
+	if (m->send_fd == -1) {
+		log_msg(LOG_INFO, "no socket for a test: %s", strerror(errno));
+		return TEST_FAILED;
+	}
+	m->phase = TEST_CONNECT;
+	if (connect(m->send_fd, &m->send.sa.any, m->send.len) == 0)
+		m->phase = TEST_SEND;
+	else if (errno != EINPROGRESS && errno != EINTR) {
+		log_msg(LOG_INFO, "cannot connect to ssh: %s", strerror(errno));
+		return TEST_FAILED;
+	}
+	return TEST_OPEN;
+}
+
+/* Sees whether the connection to ssh has been made. */
+static enum test_result
+test_connected(struct monitor *m, const struct pollset *set)
+{
+	int error = 0;
+	socklen_t len = sizeof(error);
+
+	if (!pollset_ready(set, m->send_fd))
+		return TEST_OPEN;
+	if (getsockopt(m->send_fd, SOL_SOCKET, SO_ERROR, &error, &len) == -1)
+		error = errno;
+	if (error == 0 && fd_meets_itself(m->send_fd))
+		error = ECONNREFUSED;
+	if (error != 0) {
+		log_msg(LOG_INFO, "cannot connect to ssh: %s", strerror(error));
+		return TEST_FAILED;
+	}
+	m->phase = TEST_SEND;
+	return TEST_OPEN;
+}
+
+/* Sends what the connection takes of the line. */
+static enum test_result
+test_send(struct monitor *m)
+{
+	ssize_t n =
+	    send(m->send_fd, m->line + m->sent, m->len - m->sent, MSG_NOSIGNAL);
+
+	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+		return TEST_OPEN;
+	if (n == -1) {
+		log_msg(LOG_INFO, "cannot send to ssh: %s", strerror(errno));
+		return TEST_FAILED;
+	}
+	m->sent += (size_t)n;
+	if (m->sent < m->len)
+		return TEST_OPEN;
+	m->phase = TEST_AWAIT;
+	if (m->echo) {
+		m->callers[0].fd = m->send_fd;
+		m->callers[0].matched = 0;
+		m->callers[0].due = m->due;
+		m->ncallers = 1;
+	}
+	return TEST_OPEN;
+}
+
+/* Reads what caller I has sent.  TEST_FAILED: it is not ours. */
+static enum test_result
+caller_read(struct monitor *m, int i)
+{
+	struct caller *c = &m->callers[i];
+	char bytes[sizeof(m->line)];
+	ssize_t n = read(c->fd, bytes, sizeof(bytes));
+
+	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+		return TEST_OPEN;
+	if (n <= 0)
+		return TEST_FAILED;
+	n = line_match(m->line, m->len, c->matched, bytes, (size_t)n);
+	if (n == -1)
+		return TEST_FAILED;
+	c->matched = (size_t)n;
+	return c->matched == m->len ? TEST_PASSED : TEST_OPEN;
+}
+
+/* The caller that has been silent for longest. */
+static int
+caller_oldest(const struct monitor *m)
+{
+	int i, oldest = 0;
+
+	for (i = 1; i < m->ncallers; i++) {
+		if (m->callers[i].due < m->callers[oldest].due)
+			oldest = i;
+	}
+	return oldest;
+}
+
+/*
+ * Accepts who has come.  During the first half of a test they are heard, the
+ * oldest making room where there is none; else they are turned away.
+ */
+static void
+monitor_accept(struct monitor *m, const struct pollset *set, int64_t now)
+{
+	bool hear = m->phase != TEST_NONE && m->due != NEVER;
+	struct caller *c;
+	int fd;
+
+	if (!pollset_ready(set, m->listen_fd))
+		return;
+	if (hear && m->ncallers == CALLERS_MOST)
+		caller_drop(m, caller_oldest(m));
+	while (m->ncallers < CALLERS_MOST) {
+		fd = fd_ours(accept(m->listen_fd, NULL, NULL));
+		if (fd == -1 && (errno == EMFILE || errno == ENFILE)) {
+			m->accept_due = now + ACCEPT_PAUSE_MS;
+			if (m->ncallers > 0)
+				caller_drop(m, caller_oldest(m));
+		}
+		if (fd == -1)
+			return;
+		if (!hear) {
+			close(fd);
+			continue;
+		}
+		c = &m->callers[m->ncallers++];
+		c->fd = fd;
+		c->matched = 0;
+		c->due = now + m->timing->timeout_ms;
+	}
+}
+
+/* Hears the callers.  Strangers are dropped; the echo has no second chance. */
+static enum test_result
+monitor_hear(struct monitor *m, const struct pollset *set, int64_t now)
+{
+	int i;
+
+	for (i = m->ncallers - 1; i >= 0; i--) {
+		enum test_result r = TEST_OPEN;
+
+		/* what has come counts, even if we are late to see it */
+		if (pollset_ready(set, m->callers[i].fd))
+			r = caller_read(m, i);
+		if (r == TEST_PASSED)
+			return r;
+		if (r == TEST_OPEN && now < m->callers[i].due)
+			continue;
+		log_msg(LOG_DEBUG,
+		    r == TEST_OPEN
+			? "timeout on a connection to the monitor port"
+			: "dropped a connection that did not send the "
+			  "test message");
+		caller_drop(m, i);
+		if (m->echo)
+			return TEST_FAILED;
+	}
+	return TEST_OPEN;
+}
+
+static void
+monitor_watch(const struct monitor *m, struct pollset *set)
+{
+	int i;
+
+	if (m->accept_due == 0)
+		pollset_add(set, m->listen_fd, POLLIN);
+	if (m->phase == TEST_CONNECT || m->phase == TEST_SEND)
+		pollset_add(set, m->send_fd, POLLOUT);
+	for (i = 0; i < m->ncallers; i++)
+		pollset_add(set, m->callers[i].fd, POLLIN);
+}
+
+static int64_t
+monitor_due(const struct monitor *m)
+{
+	int64_t due = m->phase == TEST_NONE ? m->next_due : m->due;
+	int i;
+
+	if (m->accept_due != 0)
+		due = earlier(due, m->accept_due);
+	for (i = 0; i < m->ncallers; i++)
+		due = earlier(due, m->callers[i].due);
+	return due;
+}
+
+/* Takes the test that is under way a step further. */
+static enum test_result
+test_step(struct monitor *m, const struct pollset *set, int64_t now)
+{
+	enum test_result r = TEST_OPEN;
+
+	if (m->phase == TEST_NONE)
+		r = test_begin(m, now);
+	else if (m->phase == TEST_CONNECT)
+		r = test_connected(m, set);
+	if (r == TEST_OPEN && m->phase == TEST_SEND)
+		r = test_send(m);
+	if (r == TEST_OPEN)
+		r = monitor_hear(m, set, now);
+	if (r != TEST_OPEN || (m->due != NEVER && now < m->due))
+		return r;
+	if (m->ncallers > 0) {
+		m->due = NEVER; /* hear them out, and nobody new */
+		return r;
+	}
+	log_msg(LOG_INFO, m->echo || m->due == NEVER
+			      ? "timeout waiting for the test message"
+			      : "timeout polling to accept read connection");
+	return TEST_FAILED;
+}
+
+/* TEST_PASSED or TEST_FAILED: a test has just ended so.  Else TEST_OPEN. */
+static enum test_result
+monitor_run(struct monitor *m, const struct pollset *set, int64_t now)
+{
+	enum test_result r = TEST_OPEN;
+
+	if (now >= m->accept_due)
+		m->accept_due = 0;
+	if (m->phase != TEST_NONE || now >= m->next_due)
+		r = test_step(m, set, now);
+	monitor_accept(m, set, now);
+	if (r == TEST_OPEN)
+		return r;
+	test_close(m);
+	m->next_due = now + m->timing->poll_ms;
+	if (r == TEST_PASSED) {
+		m->round_trip_ms = now - m->begun;
+		m->passed_at = time(NULL);
+	}
+	return r;
+}
+
+/* ---- pidfile and background -------------------------------------------- */
+
+/* The exit handler removes it, and has no argument. */
+static const char *pidfile_path;
+
+/* Whether the pidfile still holds our pid. */
+static bool
+pidfile_ours(void)
+{
+	char text[24], mine[24];
+	ssize_t n = -1;
+	int fd = open(pidfile_path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd == -1)
+		return false;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n == -1)
+		return false;
+	text[n] = '\0';
+	snprintf(mine, sizeof(mine), "%ld\n", (long)getpid());
+	return strcmp(text, mine) == 0;
+}
+
+static void
+pidfile_remove(void)
+{
+	if (pidfile_path != NULL && pidfile_ours())
+		(void)unlink(pidfile_path);
+	pidfile_path = NULL;
+}
+
+/* Tells who watches the pidfile's time that the tunnel is up. */
+static void
+pidfile_touch(void)
+{
+	if (pidfile_path != NULL && pidfile_ours())
+		(void)utimensat(AT_FDCWD, pidfile_path, NULL, 0);
+}
+
+/*
+ * Writes TEXT to a temporary file beside PATH and renames it, so that nobody
+ * sees half a file.  Returns false with errno set, and leaves nothing behind.
+ */
+static bool
+file_replace(const char *path, const char *text)
+{
+	char temporary[PATH_MAX + 32];
+	size_t len = strlen(text);
+	int fd, saved;
+
+	snprintf(temporary, sizeof(temporary), "%s.%ld", path, (long)getpid());
+	fd = open(temporary,
+	    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+	if (fd == -1 && errno == EEXIST && unlink(temporary) == 0)
+		fd = open(temporary,
+		    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+	if (fd == -1)
+		return false;
+	errno = ENOSPC; /* a short write sets none */
+	if (write(fd, text, len) != (ssize_t)len) {
+		fd_close(&fd);
+	} else if (close(fd) == 0 && rename(temporary, path) == 0) {
+		return true;
+	}
+	saved = errno;
+	(void)unlink(temporary);
+	errno = saved;
+	return false;
+}
+
+static void
+pidfile_write(const char *path)
+{
+	char text[24], shown[VALUE_SHOWN + 4];
+
+	snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+	if (!file_replace(path, text))
+		die("cannot write pid file \"%s\": %s", text_shown(path, shown),
+		    strerror(errno));
+	pidfile_path = path;
+	if (atexit(pidfile_remove) != 0) {
+		pidfile_remove();
+		die("out of memory");
+	}
+}
+
+/* Has 0, 1 and 2 open, so that nothing of ours can land there. */
+static void
+descriptors_fill(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR | O_NOCTTY);
+		if (fd == -1)
+			die("cannot open /dev/null: %s", strerror(errno));
+	} while (fd <= 2);
+	close(fd);
+}
+
+/*
+ * Waits for the background process CHILD to say on FD that it is set up, or to
+ * end, and exits with its status.  The caller's process has no other work.
+ */
+__attribute__((noreturn)) static void
+background_await(pid_t child, int fd)
+{
+	char byte;
+	ssize_t n;
+	int status = 0;
+
+	do
+		n = read(fd, &byte, 1);
+	while (n == -1 && errno == EINTR);
+	if (n == 1)
+		_exit(0);
+	while (waitpid(child, &status, 0) == -1 && errno == EINTR)
+		continue;
+	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+}
+
+/*
+ * Goes on in a background process with a session of its own.  The caller's
+ * standard error stays known to the log until background_ready().  Returns the
+ * descriptor to pass to that.
+ */
+static int
+background_start(void)
+{
+	int fds[2], null;
+	pid_t child;
+
+	if (pipe(fds) == -1 || (null = open("/dev/null", O_RDWR)) == -1 ||
+	    (logger.stderr_fd = fcntl(2, F_DUPFD_CLOEXEC, 3)) == -1)
+		die("cannot go to the background: %s", strerror(errno));
+	child = fork();
+	if (child == -1)
+		die("cannot go to the background: %s", strerror(errno));
+	if (child > 0) {
+		close(fds[1]);
+		background_await(child, fds[0]);
+	}
+	close(fds[0]);
+	(void)setsid();
+	dup2(null, 0);
+	dup2(null, 1);
+	dup2(null, 2);
+	close(null);
+	return fd_ours(fds[1]);
+}
+
+/* Lets the caller go, and leaves its standard error. */
+static void
+background_ready(int *fd)
+{
+	if (*fd == -1)
+		return;
+	(void)!write(*fd, "", 1);
+	fd_close(fd);
+	fd_close(&logger.stderr_fd);
+}
+
+/* ---- the ssh process --------------------------------------------------- */
+
+/*
+ * Finds PROGRAM as execvp(3) does: looked up in PATH if it holds no slash.
+ * Returns false with errno set if there is none that may be executed.
+ */
+static bool
+program_find(const char *program, char path[PATH_MAX])
+{
+	const char *dirs = getenv("PATH");
+	const char *end;
+	struct stat st;
+	int error = ENOENT;
+
+	if (strchr(program, '/') != NULL) {
+		snprintf(path, PATH_MAX, "%s", program);
+		return true; /* exec says what is wrong with it */
+	}
+	for (dirs = dirs != NULL ? dirs : "/usr/bin:/bin"; dirs != NULL;
+	     dirs = *end == ':' ? end + 1 : NULL) {
+		end = dirs + strcspn(dirs, ":");
+		if (snprintf(path, PATH_MAX, "%.*s%s%s", (int)(end - dirs),
+			dirs, end == dirs ? "" : "/", program) >= PATH_MAX)
+			continue;
+		if (stat(path, &st) == -1 || !S_ISREG(st.st_mode))
+			continue;
+		if (access(path, X_OK) == 0)
+			return true;
+		error = errno;
+	}
+	errno = error;
+	return false;
+}
+
+/*
+ * In the child: becomes ssh, or writes to FD why not.  ARGV has a free place
+ * before it, for a shell to run a script without "#!" as execvp(3) does.
+ */
+__attribute__((noreturn)) static void
+ssh_exec(const char *path, char **argv, const struct signals *signals,
+    pid_t parent, int fd)
+{
+	static char shell[] = "/bin/sh";
+	int error;
+
+	follow_parent();
+	if (getppid() != parent)
+		_exit(1); /* it died before we were to follow it */
+	signals_restore(signals);
+	execv(path, argv);
+	if (errno == ENOEXEC) {
+		argv[-1] = shell;
+		argv[0] = (char *)(uintptr_t)path;
+		execv(shell, argv - 1);
+	}
+	error = errno;
+	(void)!write(fd, &error, sizeof(error));
+	_exit(1);
+}
+
+/*
+ * Starts ssh.  ARGV as for ssh_exec().  *EXEC_FD becomes readable when it has
+ * been executed (end of file) or could not be (an errno).  Returns its pid, or
+ * -1 with errno set.
+ */
+static pid_t
+ssh_spawn(char **argv, const struct signals *signals, int *exec_fd)
+{
+	char path[PATH_MAX];
+	sigset_t all, mask;
+	pid_t parent = getpid();
+	pid_t pid;
+	int fds[2];
+
+	if (!program_find(argv[0], path) || fd_pipe(fds) == -1)
+		return -1;
+	/* a signal to the child must not reach our handler */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &mask);
+	pid = fork();
+	if (pid == 0)
+		ssh_exec(path, argv, signals, parent, fds[1]);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+	fd_close(&fds[1]);
+	if (pid == -1)
+		fd_close(&fds[0]);
+	*exec_fd = fds[0];
+	return pid;
+}
+
+/* ---- supervisor: one ssh after the other ------------------------------- */
+
+enum supervisor_state {
+	SSH_WAITING, /* to be started at start_due */
+	SSH_RUNNING,
+	SSH_ENDING, /* told to end; what then is in after */
+	SSH_OVER    /* exit with status */
+};
+
+struct supervisor {
+	/* constant once set up */
+	const struct settings *set;
+	const struct cmdline *cmd;
+	const struct timing *timing;
+	const struct signals *signals;
+	char **argv;      /* ssh's, with a free place before it */
+	int64_t life_due; /* end of the lifetime; NEVER */
+	struct terminal terminal;
+
+	enum supervisor_state state;
+	int status;
+	int starts;
+	int tries;
+	int64_t start_due;  /* SSH_WAITING */
+	int64_t started_at; /* the last start */
+	int64_t up_since;   /* the tunnel stands; -1: not known to */
+
+	pid_t ssh;        /* -1: none */
+	int exec_fd;      /* of ssh_spawn(), until it has told */
+	int exec_error;   /* why ssh could not be executed; 0 */
+	int64_t stop_due; /* when to stop as ssh has stopped */
+
+	/* SSH_ENDING */
+	enum after_end {
+		AFTER_RESTART,
+		AFTER_PROD, /* a restart that somebody asked for */
+		AFTER_EXIT, /* with status */
+	} after;
+	bool killed;
+	int64_t end_due; /* when to SIGKILL; when to give up */
+
+	struct monitor monitor;
+	int ready_fd; /* of background_start() */
+	int timer_fd;
+};
+
+/* Enters SSH_OVER. */
+static void
+supervisor_finish(struct supervisor *s, int status)
+{
+	s->state = SSH_OVER;
+	s->status = status;
+}
+
+/* Enters SSH_WAITING, or the end if ssh was started often enough. */
+static void
+supervisor_wait(struct supervisor *s, int64_t now, bool prodded)
+{
+	int64_t wait_s = 0;
+
+	if (s->set->maxstart >= 0 && s->starts >= s->set->maxstart) {
+		log_msg(LOG_INFO, "max start count reached; exiting");
+		supervisor_finish(s, 0);
+		return;
+	}
+	if (s->starts > 0 && !prodded) {
+		s->tries =
+		    policy_tries(s->tries, now - s->started_at, s->set->poll);
+		wait_s = policy_backoff(s->tries, s->set->poll);
+	}
+	log_msg(LOG_DEBUG, "checking for grace period, tries = %d", s->tries);
+	if (wait_s > 0)
+		log_msg(LOG_DEBUG, "sleeping for grace time %" PRId64 " secs",
+		    wait_s);
+	s->state = SSH_WAITING;
+	s->start_due = now + wait_s * 1000;
+}
+
+/* ssh could not be started at all: ERROR is an errno. */
+static void
+supervisor_start_failed(struct supervisor *s, int64_t now, int error)
+{
+	char shown[VALUE_SHOWN + 4];
+
+	log_msg(LOG_ERR, "cannot run ssh \"%s\": %s",
+	    text_shown(s->set->path, shown), strerror(error));
+	if (s->starts == 1)
+		supervisor_finish(s, 1);
+	else
+		supervisor_wait(s, now, false);
+}
+
+/* Shows the exact command of a start, quoted as a shell would have it. */
+static void
+supervisor_show_command(char **argv)
+{
+	size_t size = 64;
+	char *text, *t;
+	const char *p;
+	int i;
+
+	if (logger.level < LOG_DEBUG)
+		return;
+	for (i = 0; argv[i] != NULL; i++)
+		size += 4 * strlen(argv[i]) + 3;
+	text = malloc(size);
+	if (text == NULL)
+		return;
+	t = text + sprintf(text, "command:");
+	for (i = 0; argv[i] != NULL; i++) {
+		*t++ = ' ';
+		*t++ = '\'';
+		for (p = argv[i]; *p != '\0'; p++) {
+			if (*p == '\'')
+				t += sprintf(t, "'\\''");
+			else
+				*t++ = *p;
+		}
+		*t++ = '\'';
+	}
+	*t = '\0';
+	log_text(LOG_DEBUG, text);
+	free(text);
+}
+
+/* Enters SSH_RUNNING. */
+static void
+supervisor_start(struct supervisor *s, int64_t now)
+{
+	s->starts++;
+	s->started_at = now;
+	if (s->set->maxstart > 0)
+		log_msg(LOG_INFO, "starting ssh (count %d of %" PRId64 ")",
+		    s->starts, s->set->maxstart);
+	else
+		log_msg(LOG_INFO, "starting ssh (count %d)", s->starts);
+	supervisor_show_command(s->argv);
+	s->exec_error = 0;
+	s->ssh = ssh_spawn(s->argv, s->signals, &s->exec_fd);
+	if (s->ssh == -1) {
+		supervisor_start_failed(s, now, errno);
+		return;
+	}
+	log_msg(LOG_INFO, "ssh child pid is %ld", (long)s->ssh);
+	s->state = SSH_RUNNING;
+	s->stop_due = NEVER;
+	s->up_since = -1;
+	monitor_start(&s->monitor, now);
+}
+
+/* Enters SSH_ENDING. */
+static void
+supervisor_end(struct supervisor *s, int64_t now, enum after_end after)
+{
+	s->state = SSH_ENDING;
+	s->after = after;
+	s->killed = false;
+	s->end_due = now + END_GRACE_MS;
+	monitor_stop(&s->monitor);
+	(void)kill(s->ssh, SIGTERM);
+	(void)kill(s->ssh, SIGCONT); /* a stopped ssh must be able to die */
+}
+
+/* ssh does not end by itself. */
+static void
+supervisor_kill(struct supervisor *s, int64_t now)
+{
+	log_msg(LOG_INFO, "ssh does not end, sending SIGKILL");
+	(void)kill(s->ssh, SIGKILL);
+	s->killed = true;
+	s->end_due = now + KILL_WAIT_MS;
+}
+
+/* Ends autossh with STATUS as soon as ssh has ended. */
+static void
+supervisor_exit(struct supervisor *s, int64_t now, int status)
+{
+	s->status = status;
+	if (s->state == SSH_WAITING)
+		supervisor_finish(s, status);
+	else if (s->state == SSH_RUNNING)
+		supervisor_end(s, now, AFTER_EXIT);
+	else if (s->state == SSH_ENDING)
+		s->after = AFTER_EXIT;
+}
+
+/* Says what follows from ssh's own exit or death. */
+static void
+supervisor_report_death(const struct supervisor *s, int status, enum verdict v)
+{
+	int n = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+
+	if (WIFSIGNALED(status)) {
+		log_msg(LOG_INFO, "ssh exited on signal %d, restarting ssh", n);
+	} else if (v == VERDICT_RESTART) {
+		log_msg(LOG_INFO,
+		    "ssh exited with error status %d; restarting ssh", n);
+	} else if (v == VERDICT_PREMATURE) {
+		log_msg(LOG_ERR,
+		    "ssh exited prematurely with status %d; "
+		    "autossh exiting",
+		    n);
+		log_msg(LOG_INFO, "with AUTOSSH_GATETIME=0 it would be started "
+				  "again");
+	} else {
+		log_msg(
+		    LOG_INFO, "ssh exited with status %d; autossh exiting", n);
+		if (v == VERDICT_EXIT && s->cmd->no_command)
+			log_msg(LOG_INFO,
+			    "if ssh did not mean to end, a "
+			    "ControlMaster may have taken the session over "
+			    "(try -o ControlPath=none)");
+	}
+}
+
+/* ssh has died with wait status STATUS, of itself. */
+static void
+supervisor_judge(struct supervisor *s, int64_t now, int status)
+{
+	enum verdict v = policy_death(status, s->starts == 1,
+	    s->timing->gate_ms, now - s->started_at, s->set->ntservice);
+
+	supervisor_report_death(s, status, v);
+	if (v == VERDICT_RESTART)
+		supervisor_wait(s, now, false);
+	else
+		supervisor_finish(s, v == VERDICT_EXIT ? 0 : 1);
+}
+
+/* Reads what became of exec.  Once ssh runs, a background start is complete. */
+static void
+supervisor_run_exec(struct supervisor *s)
+{
+	ssize_t n;
+
+	if (s->exec_fd == -1)
+		return;
+	n = read(s->exec_fd, &s->exec_error, sizeof(s->exec_error));
+	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n == 0)
+		background_ready(&s->ready_fd);
+	fd_close(&s->exec_fd);
+}
+
+/* ssh has died: leaves SSH_RUNNING or SSH_ENDING. */
+static void
+supervisor_died(struct supervisor *s, int64_t now, int status)
+{
+	supervisor_run_exec(s);
+	fd_close(&s->exec_fd);
+	monitor_stop(&s->monitor);
+	s->ssh = -1;
+	s->stop_due = NEVER;
+	s->up_since = -1;
+	if (WIFSIGNALED(status))
+		terminal_restore(&s->terminal);
+	if (s->state == SSH_ENDING && s->after == AFTER_EXIT)
+		supervisor_finish(s, s->status);
+	else if (s->state == SSH_ENDING)
+		supervisor_wait(s, now, s->after == AFTER_PROD);
+	else if (s->exec_error != 0)
+		supervisor_start_failed(s, now, s->exec_error);
+	else
+		supervisor_judge(s, now, status);
+}
+
+/* Takes in what our children did.  As process 1 we are given others' too. */
+static void
+supervisor_reap(struct supervisor *s, int64_t now)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED)) >
+	       0) {
+		if (pid != s->ssh)
+			continue;
+		if (WIFSTOPPED(status))
+			s->stop_due = WSTOPSIG(status) == SIGTSTP
+					  ? now + STOP_DELAY_MS
+					  : NEVER;
+		else if (WIFCONTINUED(status))
+			s->stop_due = NEVER;
+		else
+			supervisor_died(s, now, status);
+	}
+}
+
+/* HUP: test now, or start now; without a terminal a session has no user. */
+static void
+supervisor_hangup(struct supervisor *s, int64_t now)
+{
+	if (!s->cmd->no_command && !s->set->ntservice &&
+	    !sigismember(&s->signals->ignored, SIGHUP) &&
+	    terminal_gone(&s->terminal)) {
+		log_msg(LOG_INFO, "the terminal is gone; autossh exiting");
+		supervisor_exit(s, now, 1);
+	} else if (s->state == SSH_WAITING) {
+		s->start_due = now;
+	} else if (s->state == SSH_RUNNING) {
+		monitor_hurry(&s->monitor, now, false);
+	}
+}
+
+static void
+supervisor_usr1(struct supervisor *s, int64_t now)
+{
+	if (s->state == SSH_OVER || s->state == SSH_ENDING)
+		return;
+	log_msg(LOG_INFO, "signalled to kill and restart ssh");
+	if (s->state == SSH_WAITING)
+		s->start_due = now;
+	else
+		supervisor_end(s, now, AFTER_PROD);
+}
+
+/* A signal to exit beats all else; a second one does not wait for ssh. */
+static void
+supervisor_signal_exit(struct supervisor *s, int64_t now, int sig)
+{
+	bool again = s->state == SSH_ENDING;
+
+	log_msg(LOG_INFO, "received signal to exit (%d)", sig);
+	supervisor_exit(s, now, 1);
+	if (again && !s->killed)
+		supervisor_kill(s, now);
+}
+
+/* Writes a length of time for people: 3d04h, 2h05m, 1m30s, 7s. */
+static const char *
+span_text(int64_t ms, char buf[32])
+{
+	int64_t s = ms < 0 ? 0 : ms / 1000;
+
+	if (s >= 86400)
+		snprintf(buf, 32, "%" PRId64 "d%02dh", s / 86400,
+		    (int)(s % 86400 / 3600));
+	else if (s >= 3600)
+		snprintf(
+		    buf, 32, "%dh%02dm", (int)(s / 3600), (int)(s % 3600 / 60));
+	else if (s >= 60)
+		snprintf(buf, 32, "%dm%02ds", (int)(s / 60), (int)(s % 60));
+	else
+		snprintf(buf, 32, "%ds", (int)s);
+	return buf;
+}
+
+/* Writes how the tunnel stands into BUF. */
+static void
+supervisor_status(
+    const struct supervisor *s, int64_t now, char *buf, size_t size)
+{
+	const struct monitor *m = &s->monitor;
+	char span[32], test[64] = "", next[64] = "", clock[16];
+	struct tm tm;
+
+	if (s->state == SSH_WAITING) {
+		snprintf(buf, size, "down, start %d in %" PRId64 " s",
+		    s->starts + 1, (s->start_due - now + 999) / 1000);
+		return;
+	}
+	if (s->state == SSH_ENDING) {
+		snprintf(buf, size, "ending ssh pid %ld (start %d)",
+		    (long)s->ssh, s->starts);
+		return;
+	}
+	if (!m->on)
+		snprintf(test, sizeof(test), ", not monitored");
+	else if (m->round_trip_ms == -1)
+		snprintf(test, sizeof(test), ", not tested yet");
+	else if (localtime_r(&m->passed_at, &tm) != NULL &&
+		 strftime(clock, sizeof(clock), "%H:%M:%S", &tm) > 0)
+		snprintf(test, sizeof(test), ", last test %" PRId64 " ms at %s",
+		    m->round_trip_ms, clock);
+	if (m->phase != TEST_NONE)
+		snprintf(next, sizeof(next), ", testing now");
+	else if (m->next_due != NEVER)
+		snprintf(next, sizeof(next), ", next in %" PRId64 " s",
+		    (m->next_due - now + 999) / 1000);
+	snprintf(buf, size, "%s %s, ssh pid %ld (start %d)%s%s",
+	    s->up_since == -1 ? "started" : "up",
+	    span_text(
+		now - (s->up_since == -1 ? s->started_at : s->up_since), span),
+	    (long)s->ssh, s->starts, test, next);
+}
+
+/* Acts on the signals that have come, in the order of what beats what. */
+static void
+supervisor_signals(struct supervisor *s, int64_t now, const sigset_t *caught)
+{
+	char status[256];
+	int exit_signal = signals_exit(caught);
+
+	if (exit_signal != 0)
+		supervisor_signal_exit(s, now, exit_signal);
+	if (sigismember(caught, SIGCONT)) {
+		/* we were stopped, and ssh with us; no answer came meanwhile */
+		if (s->ssh != -1)
+			(void)kill(s->ssh, SIGCONT);
+		s->stop_due = NEVER;
+		monitor_hurry(&s->monitor, now, true);
+	}
+	if (sigismember(caught, SIGCHLD))
+		supervisor_reap(s, now);
+	if (sigismember(caught, SIGUSR1))
+		supervisor_usr1(s, now);
+	if (sigismember(caught, SIGHUP))
+		supervisor_hangup(s, now);
+	if (sigismember(caught, SIGUSR2) && s->state != SSH_OVER) {
+		supervisor_status(s, now, status, sizeof(status));
+		log_msg(LOG_INFO, "status: %s", status);
+	}
+}
+
+/* Acts on the end of a test. */
+static void
+supervisor_tested(struct supervisor *s, int64_t now, enum test_result r)
+{
+	if (r == TEST_PASSED) {
+		log_msg(LOG_DEBUG, "connection ok");
+		if (s->up_since == -1)
+			s->up_since = s->started_at;
+		pidfile_touch();
+	} else if (r == TEST_FAILED) {
+		log_msg(LOG_INFO, "port down, restarting ssh");
+		supervisor_end(s, now, AFTER_RESTART);
+	}
+}
+
+/* When the supervisor itself has something to do. */
+static int64_t
+supervisor_due(const struct supervisor *s)
+{
+	int64_t due = earlier(s->life_due, s->stop_due);
+
+	if (s->state == SSH_WAITING)
+		due = earlier(due, s->start_due);
+	else if (s->state == SSH_ENDING)
+		due = earlier(due, s->end_due);
+	return due;
+}
+
+/* Does what is due. */
+static void
+supervisor_run_due(struct supervisor *s, int64_t now)
+{
+	if (now >= s->life_due) {
+		log_msg(
+		    LOG_INFO, "exceeded maximum time to live, shutting down");
+		s->life_due = NEVER;
+		if (s->state != SSH_ENDING || s->after != AFTER_EXIT)
+			supervisor_exit(s, now, 0);
+	}
+	if (now >= s->stop_due) {
+		s->stop_due = NEVER;
+		(void)raise(SIGTSTP);
+	}
+	if (s->state == SSH_WAITING && now >= s->start_due)
+		supervisor_start(s, now);
+	else if (s->state == SSH_ENDING && now >= s->end_due) {
+		if (!s->killed)
+			supervisor_kill(s, now);
+		else if (s->after == AFTER_EXIT)
+			supervisor_finish(s, s->status);
+		else
+			s->end_due = NEVER;
+	}
+}
+
+/* Waits until something in SET happens or DUE has come. */
+static void
+supervisor_poll(const struct supervisor *s, struct pollset *set, int64_t due)
+{
+	int timeout = -1;
+
+	if (timer_set(s->timer_fd, due)) {
+		pollset_add(set, s->timer_fd, POLLIN);
+	} else if (due != NEVER) {
+		due -= now_ms();
+		timeout = due < 0 ? 0 : due > INT_MAX ? INT_MAX : (int)due;
+	}
+	if (poll(set->fds, set->n, timeout) == -1)
+		set->n = 0; /* EINTR: nothing is known to be ready */
+}
+
+/* The main loop.  Returns the exit status. */
+static int
+supervisor_run(struct supervisor *s)
+{
+	struct pollset set;
+	sigset_t caught;
+	int64_t now;
+
+	supervisor_wait(s, now_ms(), false);
+	while (s->state != SSH_OVER) {
+		set.n = 0;
+		signals_watch(&set);
+		pollset_add(&set, s->exec_fd, POLLIN);
+		monitor_watch(&s->monitor, &set);
+		supervisor_poll(s, &set,
+		    earlier(supervisor_due(s), monitor_due(&s->monitor)));
+
+		now = now_ms();
+		signals_run(&caught);
+		supervisor_run_exec(s);
+		supervisor_signals(s, now, &caught);
+		supervisor_tested(s, now, monitor_run(&s->monitor, &set, now));
+		supervisor_run_due(s, now);
+	}
+	return s->status;
+}
+
+/* ---- usage and main ---------------------------------------------------- */
+
+static void
+usage(FILE *out)
+{
+	fprintf(out,
+	    "usage: autossh [-V] [-M port[:echo_port]] [-f] [SSH_OPTIONS] "
+	    "destination [command ...]\n");
+}
+
+static void
+usage_long(FILE *out)
+{
+	size_t i;
+
+	usage(out);
+	fprintf(out,
+	    "\n"
+	    "  -M port       monitor the connection through local ports PORT "
+	    "and PORT+1\n"
+	    "                (1 to 65534); 0: no monitor\n"
+	    "  -M port:echo  monitor through PORT and the echo service on "
+	    "remote port ECHO\n"
+	    "  -f            go to the background once ssh has been started\n"
+	    "  -V            print the version\n"
+	    "\n"
+	    "Environment (default):\n");
+	for (i = 0; i < NSETTINGS; i++)
+		fprintf(out, "  %s (%s)\n      %s\n", settings_table[i].name,
+		    settings_table[i].usual, settings_table[i].help);
+}
+
+/* Prints what --help or -V asked for.  Returns the exit status. */
+static int
+main_print(enum cmdline_action action)
+{
+	if (action == CMDLINE_HELP)
+		usage_long(stdout);
+	else
+		printf("autossh %s\n", VERSION);
+	return fflush(stdout) == 0 ? 0 : 1;
+}
+
+/* Says what is wrong with the command line, and what would be right. */
+static int
+main_complain(const struct cmdline *c)
+{
+	char shown[VALUE_SHOWN + 4];
+
+	log_msg(LOG_ERR, "%s%s", c->complaint, text_shown(c->subject, shown));
+	usage(stderr);
+	fprintf(stderr, "autossh --help tells more\n");
+	return 1;
+}
+
+/* Reads the monitor port from the environment or else the command line. */
+static void
+main_monitor_port(struct monitor_port *mp, const struct settings *set,
+    const struct cmdline *c)
+{
+	const char *value = set->port != NULL ? set->port : c->monitor;
+	char shown[VALUE_SHOWN + 4];
+
+	if (!monitor_port_parse(value, mp))
+		die("%s: \"%s\" is not allowed; it takes a port from 1 to "
+		    "65534, with :echo_port (1 to 65535) behind it for an "
+		    "echo service, or 0 for no monitor",
+		    set->port != NULL ? "AUTOSSH_PORT" : "-M",
+		    text_shown(value, shown));
+}
+
+/* Makes ssh's arguments, with a free place before them. */
+static char **
+main_ssh_argv(const struct settings *set, const struct cmdline *c,
+    const struct monitor_port *mp)
+{
+	static char local[64], remote[64];
+	static char opt_local[] = "-L", opt_remote[] = "-R";
+	const char *host = c->ipv6 ? "[::1]" : "127.0.0.1";
+	char *forwards[5] = { NULL };
+	char **argv =
+	    memory_need((size_t)c->nwords + SSH_WORDS_ADDED + 1, sizeof(*argv));
+
+	if (mp->port != 0) {
+		forwards[0] = opt_local;
+		forwards[1] = local;
+		snprintf(local, sizeof(local), "%d:%s:%d", mp->port, host,
+		    mp->echo_port != 0 ? mp->echo_port : mp->port);
+	}
+	if (mp->port != 0 && mp->echo_port == 0) {
+		forwards[2] = opt_remote;
+		forwards[3] = remote;
+		snprintf(remote, sizeof(remote), "%d:%s:%d", mp->port, host,
+		    mp->port + 1);
+	}
+	ssh_words(argv + 1, (char *)(uintptr_t)set->path, c, forwards,
+	    set->port != NULL ? 0 : c->forwards_at,
+	    set->ntservice && !c->no_command);
+	return argv + 1;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct settings set;
+	struct cmdline cmd;
+	struct monitor_port port;
+	struct timing timing;
+	struct signals signals;
+	static struct supervisor s;
+
+	descriptors_fill();
+	cmdline_parse(&cmd, argc, argv);
+	if (cmd.action == CMDLINE_VERSION || cmd.action == CMDLINE_HELP)
+		return main_print(cmd.action);
+	if (cmd.action == CMDLINE_WRONG)
+		return main_complain(&cmd);
+	settings_read(&set);
+	if (set.port == NULL && cmd.monitor == NULL) {
+		cmdline_wrong(&cmd, "no monitor port: -M is missing", "");
+		return main_complain(&cmd);
+	}
+	main_monitor_port(&port, &set, &cmd);
+	timing_derive(&timing, &set, cmd.background);
+
+	s.set = &set;
+	s.cmd = &cmd;
+	s.timing = &timing;
+	s.signals = &signals;
+	s.argv = main_ssh_argv(&set, &cmd, &port);
+	s.ssh = s.exec_fd = -1;
+	s.ready_fd = cmd.background ? background_start() : -1;
+	s.stop_due = NEVER;
+	s.life_due =
+	    timing.lifetime_ms > 0 ? now_ms() + timing.lifetime_ms : NEVER;
+	log_open(&set);
+	if (port.port == 0)
+		log_msg(LOG_INFO, "port set to 0, monitoring disabled");
+	timing_report(&timing);
+	signals_open(&signals);
+	terminal_save(&s.terminal);
+	monitor_open(&s.monitor, &port, cmd.ipv6, &timing, set.message);
+	if (set.pidfile != NULL)
+		pidfile_write(set.pidfile);
+	s.timer_fd = timer_open();
+	return supervisor_run(&s);
+}
