@@ -21,8 +21,8 @@
  * functions that act decide nothing.
  *
  * Sections, bottom up: constants and types; systems; small helpers; log;
- * settings; command line; policy; signals; terminal; monitor; pidfile and
- * background; the ssh process; supervisor; usage and main.
+ * settings; command line; policy; signals; terminal; private directory;
+ * monitor; pidfile and background; the ssh process; supervisor; usage and main.
  */
 
 #ifdef HAVE_CONFIG_H
@@ -88,10 +88,17 @@
 #define ACCEPT_PAUSE_MS 1000 /* without descriptors, before accepting again */
 
 #define SECONDS_MOST 2147483647
-#define FREE_TRIES 5    /* restarts without a wait */
-#define CALLERS_MOST 96 /* connections that are heard during one test */
-#define BACKLOG 128     /* connections that the kernel keeps for us */
+#define FREE_TRIES 5     /* restarts without a wait */
+#define CALLERS_MOST 96  /* connections that are heard during one test */
+#define BACKLOG 128      /* connections that the kernel keeps for us */
+#define PRIVATE_SEND "w" /* socket that ssh listens on */
+#define PRIVATE_BACK "r" /* socket that autossh listens on */
+#define PRIVATE_PATH_MOST sizeof(((struct sockaddr_un *)0)->sun_path)
+#define PRIVATE_MOST (PRIVATE_PATH_MOST - 20) /* leaves room for a name */
+#define AUTO_PORT_LEAST 20000 /* on the server, below what systems hand out */
+#define AUTO_PORT_MOST 32767
 #define POLLSET_MOST (CALLERS_MOST + 16)
+#define FORWARD_MOST (PRIVATE_PATH_MOST + 32)
 #define VALUE_SHOWN 64 /* bytes of a bad value that a message repeats */
 #define TEXT_MOST 1024 /* bytes of a formatted message */
 
@@ -107,6 +114,7 @@ struct address {
 		struct sockaddr any;
 		struct sockaddr_in in;
 		struct sockaddr_in6 in6;
+		struct sockaddr_un un;
 	} sa;
 	socklen_t len;
 };
@@ -130,6 +138,7 @@ struct settings {
 
 /* What the monitor is told to use, by AUTOSSH_PORT or option -M. */
 struct monitor_port {
+	bool chosen;   /* auto: no local port, and a random one on the server */
 	int port;      /* 0: no monitor */
 	int echo_port; /* 0: none, autossh listens on port + 1 itself */
 };
@@ -513,7 +522,7 @@ log_text(int level, const char *text)
 		log_syslog_write(level, text);
 }
 
-static void
+__attribute__((format(printf, 2, 0))) static void
 log_vmsg(int level, const char *format, va_list ap)
 {
 	char text[TEXT_MOST];
@@ -712,8 +721,8 @@ settings_read(struct settings *set)
 }
 
 /*
- * Reads VALUE of -M or AUTOSSH_PORT: PORT[:ECHO_PORT], or 0.  Returns false if
- * it is neither.
+ * Reads VALUE of -M or AUTOSSH_PORT: PORT[:ECHO_PORT], or 0, or auto.  Returns
+ * false if it is none of them.
  */
 static bool
 monitor_port_parse(const char *value, struct monitor_port *mp)
@@ -723,6 +732,10 @@ monitor_port_parse(const char *value, struct monitor_port *mp)
 	int64_t port, echo = 0;
 	size_t len = colon == NULL ? strlen(value) : (size_t)(colon - value);
 
+	memset(mp, 0, sizeof(*mp));
+	mp->chosen = strcmp(value, "auto") == 0;
+	if (mp->chosen)
+		return true;
 	if (len >= sizeof(text))
 		return false;
 	memcpy(text, value, len);
@@ -1198,6 +1211,102 @@ terminal_gone(const struct terminal *t)
 	return t->controlling && !terminal_there();
 }
 
+/* ---- private directory: what no other user may reach ------------------- */
+
+/* Where the monitor's sockets are.  The exit handler removes it all. */
+static struct {
+	char path[PRIVATE_MOST + 1]; /* empty: not made yet */
+	pid_t owner;                 /* who may remove it */
+} private;
+
+/* Everything that may be in it. */
+static const char *const private_names[] = { PRIVATE_SEND, PRIVATE_BACK };
+
+/* Writes the path of NAME in the private directory into PATH. */
+static void
+private_name(const char *name, char path[PRIVATE_PATH_MOST])
+{
+	snprintf(path, PRIVATE_PATH_MOST, "%s/%s", private.path, name);
+}
+
+static void
+private_unlink(const char *name)
+{
+	char path[PRIVATE_PATH_MOST];
+
+	private_name(name, path);
+	(void)unlink(path);
+}
+
+static void
+private_remove(void)
+{
+	size_t i;
+
+	if (private.path[0] == '\0' || private.owner != getpid())
+		return;
+	for (i = 0; i < sizeof(private_names) / sizeof(*private_names); i++)
+		private_unlink(private_names[i]);
+	(void)rmdir(private.path);
+	private.path[0] = '\0';
+}
+
+/*
+ * Makes the private directory, with a new name, in XDG_RUNTIME_DIR, else
+ * TMPDIR, else /tmp.  Returns false with errno set; ENAMETOOLONG: a socket in
+ * it would have too long a path (sun_path holds 108 bytes or fewer).
+ */
+static bool
+private_make(void)
+{
+	const char *const bases[] = { getenv("XDG_RUNTIME_DIR"),
+		getenv("TMPDIR"), "/tmp" };
+	size_t i;
+	int n;
+
+	private_remove();
+	for (i = 0; i < sizeof(bases) / sizeof(*bases); i++) {
+		if (bases[i] == NULL || bases[i][0] != '/')
+			continue;
+		n = snprintf(private.path, sizeof(private.path),
+		    "%s/autossh-XXXXXX", bases[i]);
+		if (n >= (int)sizeof(private.path)) {
+			private.path[0] = '\0';
+			errno = ENAMETOOLONG;
+			return false;
+		}
+		if (mkdtemp(private.path) != NULL) {
+			private.owner = getpid();
+			return true;
+		}
+		private.path[0] = '\0';
+	}
+	return false;
+}
+
+/* Whether NAME in the private directory is still there. */
+static bool
+private_has(const char *name)
+{
+	char path[PRIVATE_PATH_MOST];
+	struct stat st;
+
+	if (private.path[0] == '\0')
+		return false;
+	private_name(name, path);
+	return lstat(path, &st) == 0;
+}
+
+/* The address of the socket NAME in the private directory. */
+static void
+private_address(struct address *a, const char *name)
+{
+	memset(a, 0, sizeof(*a));
+	a->sa.un.sun_family = AF_UNIX;
+	private_name(name, a->sa.un.sun_path);
+	a->len = sizeof(a->sa.un);
+}
+
 /* ---- monitor: does what we send through ssh come back? ----------------- */
 
 /* A connection to our listener; ours until it turns out to be a stranger's. */
@@ -1222,8 +1331,12 @@ struct monitor {
 	const char *message;
 	bool on;
 	bool echo;           /* the line comes back on the same connection */
+	bool chosen;         /* both ends here are in the private directory */
+	bool ipv6;           /* both ends there are of IPv6 */
 	struct address send; /* where ssh listens */
 	struct address back; /* where we listen */
+	char local[FORWARD_MOST];  /* argument of -L; empty: none is needed */
+	char remote[FORWARD_MOST]; /* argument of -R */
 
 	int listen_fd;
 	int64_t accept_due; /* accept nothing before; 0: at any time */
@@ -1310,24 +1423,71 @@ fd_meets_itself(int fd)
 	       memcmp(&here.sa, &there.sa, here.len) == 0;
 }
 
-/* Sets the monitor up.  It listens from now on; a port taken ends autossh. */
+/*
+ * Moves both local ends to a private directory and chooses the port between the
+ * ends on the server.  Another one for every ssh, so that a port that is still
+ * held for the last one cannot block this one.  Returns false with errno set.
+ */
+static bool
+monitor_choose(struct monitor *m)
+{
+	const char *host = m->ipv6 ? "[::1]" : "127.0.0.1";
+	uint32_t number;
+	int port;
+
+	if (getentropy(&number, sizeof(number)) == -1)
+		return false;
+	port = AUTO_PORT_LEAST +
+	       (int)(number % (AUTO_PORT_MOST - AUTO_PORT_LEAST + 1));
+	if (!private_has(PRIVATE_BACK)) {
+		/* not made yet, or something removed it */
+		fd_close(&m->listen_fd);
+		if (!private_make())
+			return false;
+		private_address(&m->send, PRIVATE_SEND);
+		private_address(&m->back, PRIVATE_BACK);
+		m->listen_fd = address_listen(&m->back);
+		if (m->listen_fd == -1)
+			return false;
+	}
+	private_unlink(PRIVATE_SEND); /* ssh does not replace a leftover */
+	snprintf(m->local, sizeof(m->local), "%s:%s:%d", m->send.sa.un.sun_path,
+	    host, port);
+	snprintf(m->remote, sizeof(m->remote), "%s:%d:%s", host, port,
+	    m->back.sa.un.sun_path);
+	return true;
+}
+
+/* Sets the monitor up.  It listens from now on; if it cannot, autossh ends. */
 static void
 monitor_open(struct monitor *m, const struct monitor_port *mp, bool ipv6,
     const struct timing *t, const char *message)
 {
+	const char *host = ipv6 ? "[::1]" : "127.0.0.1";
+
 	memset(m, 0, sizeof(*m));
 	m->timing = t;
 	m->message = message;
 	m->listen_fd = m->send_fd = -1;
 	m->next_due = NEVER;
 	m->round_trip_ms = -1;
-	m->on = mp->port != 0;
+	m->chosen = mp->chosen;
+	m->ipv6 = ipv6;
+	m->on = mp->chosen || mp->port != 0;
 	m->echo = mp->echo_port != 0;
-	if (!m->on)
+	if (m->chosen && !monitor_choose(m))
+		die("cannot make the monitor's sockets in XDG_RUNTIME_DIR, "
+		    "TMPDIR or /tmp: %s",
+		    strerror(errno));
+	if (m->chosen || !m->on)
 		return;
 	address_loopback(&m->send, ipv6, mp->port);
+	snprintf(m->local, sizeof(m->local), "%d:%s:%d", mp->port, host,
+	    m->echo ? mp->echo_port : mp->port);
 	if (m->echo)
 		return;
+	snprintf(m->remote, sizeof(m->remote), "%d:%s:%d", mp->port, host,
+	    mp->port + 1);
 	address_loopback(&m->back, ipv6, mp->port + 1);
 	m->listen_fd = address_listen(&m->back);
 	if (m->listen_fd == -1)
@@ -1730,10 +1890,6 @@ pidfile_write(const char *path)
 		die("cannot write pid file \"%s\": %s", text_shown(path, shown),
 		    strerror(errno));
 	pidfile_path = path;
-	if (atexit(pidfile_remove) != 0) {
-		pidfile_remove();
-		die("out of memory");
-	}
 }
 
 /* Has 0, 1 and 2 open, so that nothing of ours can land there. */
@@ -2038,6 +2194,9 @@ supervisor_start(struct supervisor *s, int64_t now)
 		    s->starts, s->set->maxstart);
 	else
 		log_msg(LOG_INFO, "starting ssh (count %d)", s->starts);
+	if (s->monitor.chosen && !monitor_choose(&s->monitor))
+		log_msg(LOG_ERR, "cannot renew the monitor's sockets: %s",
+		    strerror(errno));
 	supervisor_show_command(s->argv);
 	s->exec_error = 0;
 	s->ssh = ssh_spawn(s->argv, s->signals, &s->exec_fd);
@@ -2328,6 +2487,12 @@ supervisor_tested(struct supervisor *s, int64_t now, enum test_result r)
 		pidfile_touch();
 	} else if (r == TEST_FAILED) {
 		log_msg(LOG_INFO, "port down, restarting ssh");
+		if (s->monitor.round_trip_ms == -1)
+			log_msg(LOG_INFO,
+			    "no test of this ssh has passed: "
+			    "does the server allow forwarding "
+			    "(AllowTcpForwarding, PermitListen, PermitOpen)? "
+			    "-M 0 runs without a monitor");
 		supervisor_end(s, now, AFTER_RESTART);
 	}
 }
@@ -2435,7 +2600,8 @@ usage_long(FILE *out)
 	    "\n"
 	    "  -M port       monitor the connection through local ports PORT "
 	    "and PORT+1\n"
-	    "                (1 to 65534); 0: no monitor\n"
+	    "                (1 to 65534); 0: no monitor; auto, as without "
+	    "-M: no local port\n"
 	    "  -M port:echo  monitor through PORT and the echo service on "
 	    "remote port ECHO\n"
 	    "  -f            go to the background once ssh has been started\n"
@@ -2470,50 +2636,57 @@ main_complain(const struct cmdline *c)
 	return 1;
 }
 
-/* Reads the monitor port from the environment or else the command line. */
+/* Reads the monitor port: from the environment, else the command line. */
 static void
 main_monitor_port(struct monitor_port *mp, const struct settings *set,
     const struct cmdline *c)
 {
-	const char *value = set->port != NULL ? set->port : c->monitor;
+	const char *value = set->port != NULL    ? set->port
+			    : c->monitor != NULL ? c->monitor
+						 : "auto";
 	char shown[VALUE_SHOWN + 4];
 
 	if (!monitor_port_parse(value, mp))
 		die("%s: \"%s\" is not allowed; it takes a port from 1 to "
 		    "65534, with :echo_port (1 to 65535) behind it for an "
-		    "echo service, or 0 for no monitor",
+		    "echo service, or auto, or 0 for no monitor",
 		    set->port != NULL ? "AUTOSSH_PORT" : "-M",
 		    text_shown(value, shown));
 }
 
-/* Makes ssh's arguments, with a free place before them. */
+/*
+ * Makes ssh's arguments, with a free place before them.  The forwardings are
+ * the monitor's own, which may change from start to start.
+ */
 static char **
-main_ssh_argv(const struct settings *set, const struct cmdline *c,
-    const struct monitor_port *mp)
+main_ssh_argv(
+    const struct settings *set, const struct cmdline *c, struct monitor *m)
 {
-	static char local[64], remote[64];
 	static char opt_local[] = "-L", opt_remote[] = "-R";
-	const char *host = c->ipv6 ? "[::1]" : "127.0.0.1";
 	char *forwards[5] = { NULL };
 	char **argv =
 	    memory_need((size_t)c->nwords + SSH_WORDS_ADDED + 1, sizeof(*argv));
 
-	if (mp->port != 0) {
+	if (m->on) {
 		forwards[0] = opt_local;
-		forwards[1] = local;
-		snprintf(local, sizeof(local), "%d:%s:%d", mp->port, host,
-		    mp->echo_port != 0 ? mp->echo_port : mp->port);
+		forwards[1] = m->local;
 	}
-	if (mp->port != 0 && mp->echo_port == 0) {
+	if (m->on && !m->echo) {
 		forwards[2] = opt_remote;
-		forwards[3] = remote;
-		snprintf(remote, sizeof(remote), "%d:%s:%d", mp->port, host,
-		    mp->port + 1);
+		forwards[3] = m->remote;
 	}
 	ssh_words(argv + 1, (char *)(uintptr_t)set->path, c, forwards,
 	    set->port != NULL ? 0 : c->forwards_at,
 	    set->ntservice && !c->no_command);
 	return argv + 1;
+}
+
+/* The exit handler: removes what was made. */
+static void
+main_clean(void)
+{
+	pidfile_remove();
+	private_remove();
 }
 
 int
@@ -2533,10 +2706,6 @@ main(int argc, char **argv)
 	if (cmd.action == CMDLINE_WRONG)
 		return main_complain(&cmd);
 	settings_read(&set);
-	if (set.port == NULL && cmd.monitor == NULL) {
-		cmdline_wrong(&cmd, "no monitor port: -M is missing", "");
-		return main_complain(&cmd);
-	}
 	main_monitor_port(&port, &set, &cmd);
 	timing_derive(&timing, &set, cmd.background);
 
@@ -2544,19 +2713,21 @@ main(int argc, char **argv)
 	s.cmd = &cmd;
 	s.timing = &timing;
 	s.signals = &signals;
-	s.argv = main_ssh_argv(&set, &cmd, &port);
 	s.ssh = s.exec_fd = -1;
 	s.ready_fd = cmd.background ? background_start() : -1;
 	s.stop_due = NEVER;
 	s.life_due =
 	    timing.lifetime_ms > 0 ? now_ms() + timing.lifetime_ms : NEVER;
+	if (atexit(main_clean) != 0)
+		die("out of memory");
 	log_open(&set);
-	if (port.port == 0)
+	if (port.port == 0 && !port.chosen)
 		log_msg(LOG_INFO, "port set to 0, monitoring disabled");
 	timing_report(&timing);
 	signals_open(&signals);
 	terminal_save(&s.terminal);
 	monitor_open(&s.monitor, &port, cmd.ipv6, &timing, set.message);
+	s.argv = main_ssh_argv(&set, &cmd, &s.monitor);
 	if (set.pidfile != NULL)
 		pidfile_write(set.pidfile);
 	s.timer_fd = timer_open();
