@@ -386,7 +386,8 @@ catch_signals(void)
 			continue;
 		memset(&sa, 0, sizeof(sa));
 		sa.sa_handler = on_signal;
-		sigemptyset(&sa.sa_mask);
+		/* One at a time, or a CONT is recorded before its TERM. */
+		sigfillset(&sa.sa_mask);
 		sigaction(caught[i], &sa, NULL);
 	}
 }

@@ -403,9 +403,15 @@ argv() {
 words() {
 	words_line=
 	for word do
+		case $word in
+		*[\\\<\>]* | *"
+"*)
+			word=$(printf '%s' "$word" | sed 's/\\/\\\\/g
+			    s/</\\{/g; s/>/\\}/g; $!s/$/\\n/' | tr -d '\n') ;;
+		esac
 		words_line="$words_line${words_line:+ }<$word>"
 	done
-	echo "$words_line"
+	printf '%s\n' "$words_line"
 }
 
 got() {

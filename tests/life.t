@@ -1,0 +1,372 @@
+#!/bin/sh
+# life.t: ssh is started, ended and started again as the contract says.
+
+# shellcheck source=tests/lib.sh disable=SC2016,SC2034
+. "${srcdir:-$(dirname "$0")/..}/tests/lib.sh"
+
+linux=
+[ "$(uname -s)" = Linux ] && linux=1
+
+# ---- what follows the death of ssh
+
+# after NAME PLAN GATETIME STATUS STARTS LINE: autossh ends with that status
+# after so many starts, and has logged LINE.
+after() {
+	fresh "$2"
+	run AUTOSSH_GATETIME="$3" -M 0 host
+	if ! log_has "$6"; then
+		not_ok "$1" "exit status $status, and no line: $6"
+	else
+		is "exit status $status, $(starts) starts" \
+		    "exit status $4, $5 starts" "$1"
+	fi
+}
+
+for s in 0 1 2 3 127 254 255; do
+	after "first start, within the gate: exit $s" "exit $s; exit 0" 30 1 1 \
+	    "ssh exited prematurely with status $s; autossh exiting"
+done
+for s in 1 2 255; do
+	after "first start, no gate: exit $s" "exit $s; exit 0" 0 0 2 \
+	    "ssh exited with error status $s; restarting ssh"
+	after "second start: exit $s" "signal KILL; exit $s; exit 0" 30 0 3 \
+	    "ssh exited with error status $s; restarting ssh"
+done
+for s in 3 127 254; do
+	after "first start, no gate: exit $s" "exit $s; exit 0" 0 1 1 \
+	    "ssh exited with status $s; autossh exiting"
+	after "second start: exit $s" "signal KILL; exit $s; exit 0" 30 1 2 \
+	    "ssh exited with status $s; autossh exiting"
+done
+after "first start, no gate: exit 0" "exit 0; exit 5" 0 0 1 \
+    "ssh exited with status 0; autossh exiting"
+after "second start: exit 0" "signal KILL; exit 0; exit 5" 30 0 2 \
+    "ssh exited with status 0; autossh exiting"
+after "first start, behind the gate: exit 0" "sleep 1200 exit 0; exit 5" \
+    1 0 1 "ssh exited with status 0; autossh exiting"
+after "first start, behind the gate: exit 1" "sleep 1200 exit 1; exit 0" \
+    1 1 1 "ssh exited with status 1; autossh exiting"
+after "first start, behind the gate: exit 2" "sleep 1200 exit 2; exit 0" \
+    1 1 1 "ssh exited with status 2; autossh exiting"
+after "first start, behind the gate: exit 5" "sleep 1200 exit 5; exit 0" \
+    1 1 1 "ssh exited with status 5; autossh exiting"
+after "first start, behind the gate: exit 255" "sleep 1200 exit 255; exit 0" \
+    1 0 2 "ssh exited with error status 255; restarting ssh"
+for name in HUP.1 INT.2 QUIT.3 KILL.9 SEGV.11 PIPE.13 TERM.15; do
+	after "first start, within the gate: SIG${name%.*}" \
+	    "signal ${name%.*}; exit 0" 30 0 2 \
+	    "ssh exited on signal ${name#*.}, restarting ssh"
+done
+after "second start: SIGTERM" "signal KILL; signal TERM; exit 0" 30 0 3 \
+    "ssh exited on signal 15, restarting ssh"
+
+# ---- ssh that cannot be executed
+
+# On the first start: see settings.t.  Later it is a failed start.
+fresh 'await go exit 255; exit 0'
+ln -s "$FAKESSH" "$dir/ssh"
+start run:group AUTOSSH_GATETIME=0 AUTOSSH_PATH="$dir/ssh" \
+    exec:sh -c 'cd "$0" && exec "$@"' "$dir" "$AUTOSSH" -M 0 host
+wait_starts 1
+rm "$dir/ssh"
+: >"$dir/go"
+check "ssh is gone at a restart: autossh tries again" \
+    wait_log "starting ssh (count 4)"
+ln -s "$FAKESSH" "$dir/ssh"
+wait_exit
+is "$status $(starts)" "0 2" "ssh is back at the same path: it is started"
+like "$(log_text)" "$dir/ssh.*No such file" "the reason is in the log"
+
+# ---- backoff
+
+# All at once, as they take seconds.
+backoff_polls="59 100 250 600"
+for poll in $backoff_polls; do
+	fresh 'exit 255'
+	start AUTOSSH_GATETIME=0 AUTOSSH_POLL="$poll" -M 0 host
+	eval "dir_$poll=\$dir pid_$poll=\$pid"
+done
+fresh 'exit 255; exit 255; sleep 10100 exit 255; hang'
+start AUTOSSH_GATETIME=0 AUTOSSH_POLL=1 -M 0 host
+dir_min=$dir
+pid_min=$pid
+
+# Immediately five times, then by the square of the tries.
+grace() {
+	log_text | grep -E '^(checking for|sleeping for) grace' |
+	    sed 's/.*tries = //; s/.*grace time \([0-9]*\) secs/wait \1/' |
+	    tr '\n' ' '
+}
+for poll in $backoff_polls; do
+	eval "dir=\$dir_$poll pid=\$pid_$poll"
+	case $poll in
+	59) want="0 1 2 3 4 5 6 7 8 wait 1 9 wait 3 " ;;
+	100) want="0 1 2 3 4 5 6 7 wait 1 8 wait 3 " ;;
+	250) want="0 1 2 3 4 5 6 7 wait 3 8 wait 7 " ;;
+	600) want="0 1 2 3 4 5 6 wait 2 7 wait 8 " ;;
+	esac
+	wait_for 20 '[ "$(grace)" = "$want" ]'
+	is "$(grace)" "$want" "backoff with POLL $poll"
+	stop
+	is "$status" 1 "backoff with POLL $poll: TERM ends the wait"
+done
+eval "dir=\$dir_600"
+check "the first wait of POLL 600 is one of 2 s" \
+    [ $(($(started_at 7) - $(started_at 6))) -ge 2000 ]
+check "there is none before it" \
+    [ $((2 * ($(started_at 6) - $(started_at 1)))) -lt \
+    $(($(started_at 7) - $(started_at 1))) ]
+
+# ---- the end of ssh
+
+fresh 'hang'
+start -M 0 host
+wait_starts 1
+stop
+is "$status $(got | cut -d ' ' -f 1) $(left)" "1 1:TERM " "ssh is sent TERM"
+unlike "$(log_text)" 'sending SIGKILL' "ssh that ends on TERM gets no KILL"
+
+fresh 'ignore TERM hang'
+start -M 0 host
+wait_starts 1
+ssh=$(ssh_pid 1)
+begin=$(now)
+kill -TERM "$pid"
+check "TERM: ssh ignores it" wait_for 10 '[ -n "$(got)" ]'
+wait_exit
+took=$(($(now) - begin))
+name="1.4g: ssh that ignores TERM"
+is "$status $(got)" "1 1:TERM 1:CONT" "$name: then CONT, exit 1"
+like "$(log_text)" 'sending SIGKILL' "$name: is killed"
+check "$name: and not before 3 s ($took ms)" [ "$took" -ge 3000 ]
+check "$name: it is gone" eval '! alive $ssh'
+
+fresh 'stop STOP hang'
+start -M 0 host
+wait_starts 1
+wait_for 10 'ps -o stat= -p "$(ssh_pid 1)" | grep -q T'
+stop
+is "$status $(left)" "1 " "1.4g: ssh that is stopped: exit 1"
+unlike "$(log_text)" 'sending SIGKILL' "a stopped ssh can end by TERM"
+
+# ends_at_once NAME: the second signal spares the 3 s; a slow machine may
+# have three tries.
+ends_at_once() {
+	for try in 1 2 3; do
+		fresh 'ignore TERM hang'
+		start AUTOSSH_PIDFILE="$dir/pid" -M 0 host
+		wait_starts 1
+		begin=$(now)
+		kill -TERM "$pid"
+		wait_for 10 '[ -n "$(got)" ]'
+		kill "-$1" "$pid"
+		wait_exit
+		took=$(($(now) - begin))
+		[ "$took" -lt 2900 ] && break
+		note "try $try: $took ms"
+	done
+	is "$([ "$took" -lt 2900 ] && echo soon) $status $(left)" "soon 1 " \
+	    "a second signal while ssh is ended: $1"
+	check "a second signal, no pidfile left: $1" [ ! -e "$dir/pid" ]
+}
+for name in TERM INT QUIT ABRT; do
+	ends_at_once $name
+done
+
+# ---- what ssh inherits
+
+free_port
+fresh 'await go signal KILL; hang'
+start run:ignore=HUP run:ignore=USR2 run:block=WINCH run:block=USR1 \
+    AUTOSSH_DEBUG=1 AUTOSSH_PIDFILE="$dir/pid" exec:sh \
+    -c 'cd "$0" && exec "$@"' "$dir" "$AUTOSSH" -M "$port" host
+wait_starts 1
+: >"$dir/go"
+wait_starts 2
+for n in 1 2; do
+	is "$(cat "$dir/signals.$n")" "blocked: USR1 WINCH
+ignored: HUP USR2" "1.4g: under nohup only the first ssh ignores HUP: start $n"
+	if [ -n "$linux" ]; then
+		is "$(cat "$dir/fds.$n")" "0 /dev/null
+1 $dir/out
+2 $dir/err" "1.4g: the log's descriptor in ssh: start $n"
+	else
+		is "$(wc -l <"$dir/fds.$n" | tr -d ' ')" 3 \
+		    "1.4g: the log's descriptor in ssh: start $n"
+	fi
+done
+stop
+fresh 'signal KILL; hang'
+start -M 0 host
+wait_starts 2
+is "$(cat "$dir/signals.1" "$dir/signals.2")" "blocked:
+ignored:
+blocked:
+ignored:" "no signal is blocked or ignored for ssh that was not for autossh"
+is "$(sed 's/.*pgid \([0-9]*\) sid \([0-9]*\) cwd/\1 \2/' "$dir/info.2")" \
+    "$(ps -o pgid= -o sid= -p "$pid" | sed 's/^ *//; s/  */ /g') $PWD" \
+    "ssh stays in the process group, the session and the directory"
+stop
+
+fresh 'exit 0'
+start AUTOSSH_GATETIME=0 SOME="two words" OTHER= "exec:$FAKESSH" host
+wait_exit
+start AUTOSSH_GATETIME=0 SOME="two words" OTHER= -M 0 host
+wait_exit
+check "ssh has the environment of autossh" cmp -s "$dir/env.1" "$dir/env.2"
+
+# ---- ssh does not outlive autossh
+
+if [ -n "$linux" ] || [ "$(uname -s)" = FreeBSD ]; then
+	for mode in -N -f; do
+		fresh 'ignore HUP hang'
+		start AUTOSSH_PIDFILE="$dir/pid" -M 0 $mode host
+		wait_starts 1
+		ssh=$(ssh_pid 1)
+		wait_for 5 '[ -s "$dir/pid" ]'
+		kill -KILL "$(cat "$dir/pid")"
+		check "1.4g: SIGKILL leaves ssh running: $mode" \
+		    wait_for 10 '! alive "$ssh"'
+		wait_exit
+	done
+else
+	skip "1.4g: SIGKILL leaves ssh running" "no such service of the system"
+fi
+
+# ---- nothing goes unnoticed
+
+# Each death would be worth POLL seconds, if it were.  Twenty-two starts go
+# without a wait at POLL 1.
+lost=0
+for round in 1 2 3 4 5; do
+	fresh 'exit 255'
+	run AUTOSSH_GATETIME=0 AUTOSSH_POLL=1 AUTOSSH_FIRST_POLL=600 \
+	    AUTOSSH_MAXSTART=22 -M 0 host
+	[ "$status $(starts)" = "0 22" ] || lost=$((lost + 1))
+done
+is "$lost" 0 "1.4g: a death of ssh in the gap goes unnoticed: 110 deaths"
+
+# ---- the clock is set
+
+# A library put before the C library moves the time of day alone, by the
+# seconds in the file $CLOCK_FILE.  (libfaketime moves timers on other clocks
+# too.)
+cat >"$tmp/clock.c" <<'END'
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+static long offset(void)
+{
+	char text[32] = "";
+	int fd = open(getenv("CLOCK_FILE"), O_RDONLY | O_CLOEXEC);
+
+	if (fd == -1 || read(fd, text, sizeof(text) - 1) < 1)
+		_exit(97);
+	close(fd);
+	return atol(text);
+}
+int clock_gettime(clockid_t id, struct timespec *t)
+{
+	int result = (int)syscall(SYS_clock_gettime, id, t);
+
+	if (id == CLOCK_REALTIME)
+		t->tv_sec += offset();
+	return result;
+}
+time_t time(time_t *t)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (t != NULL)
+		*t = now.tv_sec;
+	return now.tv_sec;
+}
+int gettimeofday(struct timeval *t, void *zone)
+{
+	struct timespec now;
+
+	(void)zone;
+	clock_gettime(CLOCK_REALTIME, &now);
+	t->tv_sec = now.tv_sec;
+	t->tv_usec = now.tv_nsec / 1000;
+	return 0;
+}
+END
+
+# clock_start PLAN WORD...: start, on a clock that clock_set moves.
+clock_start() {
+	fresh "$1"
+	shift
+	echo 0 >"$dir/clock"
+	start LD_PRELOAD="$tmp/clock.so" CLOCK_FILE="$dir/clock" "$@"
+	wait_starts 1
+}
+clock_set() {
+	echo "$1" >"$dir/clock.new"
+	mv "$dir/clock.new" "$dir/clock"
+}
+years=400000000
+
+clock_moves() {
+	[ -n "$linux" ] && "${CC:-cc}" -shared -fPIC -o "$tmp/clock.so" \
+	    "$tmp/clock.c" 2>/dev/null || return 1
+	clock_start hang -M 0 host
+	clock_set -$years
+	kill -USR2 "$pid"
+	wait_for 5 'grep -q ^201 "$dir/log"'
+	clock_moved=$?
+	stop
+	return "$clock_moved"
+}
+
+if ! clock_moves; then
+	why="no way to move the clock for this program"
+	skip "1.4g: the clock is set: gate" "$why"
+	skip "1.4g: the clock is set: backoff" "$why"
+	skip "1.4g: the clock is set back: lifetime" "$why"
+	skip "1.4g: the clock is set ahead: lifetime" "$why"
+else
+	clock_start "await $tmp/gate exit 255; exit 0" -M 0 host
+	clock_set $years
+	: >"$tmp/gate"
+	wait_exit
+	is "$status $(starts)" "1 1" "1.4g: the clock is set: gate"
+
+	clock_start "exit 255; await $tmp/backoff exit 255; exit 0" \
+	    AUTOSSH_GATETIME=0 -M 0 host
+	wait_starts 2
+	clock_set $years
+	: >"$tmp/backoff"
+	wait_exit
+	is "$(grace)" "0 1 2 " "1.4g: the clock is set: backoff"
+
+	clock_start hang AUTOSSH_MAXLIFETIME=2 -M 0 host
+	clock_set -$years
+	kill -USR2 "$pid"
+	wait_exit
+	is "$status" 0 "1.4g: the clock is set back: lifetime"
+
+	begin=$(now)
+	clock_start hang AUTOSSH_MAXLIFETIME=2 -M 0 host
+	clock_set $years
+	kill -USR2 "$pid"
+	wait_exit
+	took=$(($(now) - begin))
+	is "$status $([ "$took" -ge 2000 ] && echo late)" "0 late" \
+	    "1.4g: the clock is set ahead: lifetime"
+fi
+
+# ---- the tries are forgotten when ssh has lived for 10 s
+
+dir=$dir_min
+pid=$pid_min
+wait_starts 4 30
+is "$(grace)" "0 1 2 0 " "an ssh that lived for 10 s starts the tries anew"
+stop
+
+done_testing
