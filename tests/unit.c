@@ -1,13 +1,20 @@
 /*
  * Goal: show that the functions of autossh.c that decide, which take facts and
  * return a verdict, do so as the tables here say.
+ *
+ * A table has one row for each case; a new function gets a table, a function
+ * test_X() that goes through it, and a line in main().
  */
 
+#include <arpa/inet.h>
+
 #define main autossh_main
+int autossh_main(int argc, char **argv);
 #include "../autossh.c"
 #undef main
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+#define WORDS_MOST 32
 
 static int tests, failures;
 
@@ -35,17 +42,23 @@ is_int(int64_t got, int64_t want, const char *name)
 {
 	ok(got == want, "%s", name);
 	if (got != want)
-		printf("# got %" PRId64 ", want %" PRId64 "\n", got, want);
+		printf("# got  %" PRId64 "\n# want %" PRId64 "\n", got, want);
 }
 
-/* The same for two strings. */
+/* The same for two strings, either of which may be NULL. */
 static void
 is_text(const char *got, const char *want, const char *name)
 {
-	ok(strcmp(got, want) == 0, "%s", name);
-	if (strcmp(got, want) != 0)
-		printf("# got  %s\n# want %s\n", got, want);
+	bool same = got == want ||
+		    (got != NULL && want != NULL && strcmp(got, want) == 0);
+
+	ok(same, "%s", name);
+	if (!same)
+		printf("# got  %s\n# want %s\n", got ? got : "(null)",
+		    want ? want : "(null)");
 }
+
+/* ---- small helpers ----------------------------------------------------- */
 
 static void
 test_number_parse(void)
@@ -65,8 +78,7 @@ test_number_parse(void)
 		{ "2147483648", 0, SECONDS_MOST, 0, false },
 		{ "4294967296", 0, 65534, 0, false },
 		{ "18446744073709551616", 0, 65534, 0, false },
-		{ "99999999999999999999999999999999", 0, SECONDS_MOST, 0,
-		    false },
+		{ "99999999999999999999999999999", 0, SECONDS_MOST, 0, false },
 		{ "", 0, 10, 0, false },
 		{ "-", 0, 10, 0, false },
 		{ "-1", 0, 10, 0, false },
@@ -81,13 +93,14 @@ test_number_parse(void)
 		{ "/", 0, 10, 0, false },
 		{ ":", 0, 10, 0, false },
 		{ "\xb2", 0, 10, 0, false },
+		{ "5", -1, 10, 5, true },
 		{ "-1", -1, 10, -1, true },
 		{ "-7", -1, 10, -1, true },
 		{ "-99999999999999999999", -1, SECONDS_MOST, -1, true },
 		{ "-0", -1, 10, 0, true },
 		{ "-", -1, 10, 0, false },
 		{ "--1", -1, 10, 0, false },
-		{ "5", -1, 10, 5, true },
+		{ "-1x", -1, 10, 0, false },
 	};
 	size_t i;
 
@@ -103,10 +116,1133 @@ test_number_parse(void)
 	}
 }
 
+#define TEN "0123456789"
+#define SIXTY TEN TEN TEN TEN TEN TEN
+
+static void
+test_text_shown(void)
+{
+	static const struct {
+		const char *text, *want;
+	} table[] = {
+		{ "", "" },
+		{ "a value ~!", "a value ~!" },
+		{ "a\nb\tc\033[31m\177", "a?b?c?[31m?" },
+		{ "gr\xc3\xbc\xc3\x9f", "gr????" },
+		{ SIXTY "1234", SIXTY "1234" },
+		{ SIXTY "12345", SIXTY "1234..." },
+		{ SIXTY SIXTY SIXTY, SIXTY "0123..." },
+	};
+	char buf[VALUE_SHOWN + 4];
+	size_t i;
+
+	for (i = 0; i < COUNT(table); i++) {
+		memset(buf, 'x', sizeof(buf));
+		is_text(text_shown(table[i].text, buf), table[i].want,
+		    "what a message repeats of a value");
+	}
+}
+
+static void
+test_earlier(void)
+{
+	is_int(earlier(1, 2), 1, "the first of two times is earlier");
+	is_int(earlier(2, 1), 1, "the second of two times is earlier");
+	is_int(earlier(NEVER, 1), 1, "never is later");
+	is_int(earlier(NEVER, NEVER), NEVER, "never and never is never");
+}
+
+static void
+test_pollset(void)
+{
+	struct pollset set = { .n = 0 };
+	int i;
+
+	pollset_add(&set, -1, POLLIN);
+	is_int((int64_t)set.n, 0, "what is not open is not waited for");
+	pollset_add(&set, 7, POLLIN);
+	pollset_add(&set, 8, POLLOUT);
+	set.fds[1].revents = POLLHUP;
+	is_int((int64_t)set.n, 2, "two descriptors are waited for");
+	is_int(set.fds[0].events, POLLIN, "the first for input");
+	is_int(set.fds[1].events, POLLOUT, "the second for output");
+	is_int(pollset_ready(&set, 7), 0, "nothing came of the first");
+	is_int(pollset_ready(&set, 8), POLLHUP, "the second hung up");
+	is_int(pollset_ready(&set, 9), 0, "nothing came of a third");
+	for (i = 0; i < POLLSET_MOST + 5; i++)
+		pollset_add(&set, 100 + i, POLLIN);
+	is_int((int64_t)set.n, POLLSET_MOST, "the set has an end");
+}
+
+/* ---- settings ---------------------------------------------------------- */
+
+static const struct setting *
+setting_find(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < NSETTINGS; i++) {
+		if (strcmp(settings_table[i].name, name) == 0)
+			return &settings_table[i];
+	}
+	printf("Bail out! There is no setting %s\n", name);
+	exit(1);
+}
+
+static void
+test_settings_numbers(void)
+{
+	static const struct {
+		const char *name, *value;
+		int64_t want;
+		bool good;
+	} table[] = {
+		{ "AUTOSSH_DEBUG", NULL, 0, true },
+		{ "AUTOSSH_DEBUG", "", 1, true },
+		{ "AUTOSSH_DEBUG", "0", 1, true },
+		{ "AUTOSSH_DEBUG", "yes", 1, true },
+		{ "AUTOSSH_FIRST_POLL", NULL, -1, true },
+		{ "AUTOSSH_FIRST_POLL", "1", 1, true },
+		{ "AUTOSSH_FIRST_POLL", "2147483647", 2147483647, true },
+		{ "AUTOSSH_FIRST_POLL", "0", 0, false },
+		{ "AUTOSSH_FIRST_POLL", "-1", 0, false },
+		{ "AUTOSSH_FIRST_POLL", "", 0, false },
+		{ "AUTOSSH_FIRST_POLL", "1.5", 0, false },
+		{ "AUTOSSH_GATETIME", NULL, 30, true },
+		{ "AUTOSSH_GATETIME", "0", 0, true },
+		{ "AUTOSSH_GATETIME", "90", 90, true },
+		{ "AUTOSSH_GATETIME", "-1", 0, false },
+		{ "AUTOSSH_GATETIME", "", 0, false },
+		{ "AUTOSSH_GATETIME", "30s", 0, false },
+		{ "AUTOSSH_LOGLEVEL", NULL, 6, true },
+		{ "AUTOSSH_LOGLEVEL", "0", 0, true },
+		{ "AUTOSSH_LOGLEVEL", "7", 7, true },
+		{ "AUTOSSH_LOGLEVEL", "8", 0, false },
+		{ "AUTOSSH_LOGLEVEL", "-1", 0, false },
+		{ "AUTOSSH_LOGLEVEL", "debug", 0, false },
+		{ "AUTOSSH_MAXLIFETIME", NULL, 0, true },
+		{ "AUTOSSH_MAXLIFETIME", "0", 0, true },
+		{ "AUTOSSH_MAXLIFETIME", "3600", 3600, true },
+		{ "AUTOSSH_MAXLIFETIME", "2147483648", 0, false },
+		{ "AUTOSSH_MAXLIFETIME", "-1", 0, false },
+		{ "AUTOSSH_MAXSTART", NULL, -1, true },
+		{ "AUTOSSH_MAXSTART", "-1", -1, true },
+		{ "AUTOSSH_MAXSTART", "-12", -1, true },
+		{ "AUTOSSH_MAXSTART", "0", 0, true },
+		{ "AUTOSSH_MAXSTART", "12", 12, true },
+		{ "AUTOSSH_MAXSTART", "", 0, false },
+		{ "AUTOSSH_MAXSTART", "many", 0, false },
+		{ "AUTOSSH_NTSERVICE", NULL, 0, true },
+		{ "AUTOSSH_NTSERVICE", "yes", 1, true },
+		{ "AUTOSSH_NTSERVICE", "YES", 1, true },
+		{ "AUTOSSH_NTSERVICE", "Yes", 1, true },
+		{ "AUTOSSH_POLL", NULL, 600, true },
+		{ "AUTOSSH_POLL", "1", 1, true },
+		{ "AUTOSSH_POLL", "010", 10, true },
+		{ "AUTOSSH_POLL", "0", 0, false },
+		{ "AUTOSSH_POLL", "0x10", 0, false },
+		{ "AUTOSSH_POLL", "", 0, false },
+	};
+	struct settings set;
+	size_t i;
+
+	for (i = 0; i < COUNT(table); i++) {
+		const struct setting *s = setting_find(table[i].name);
+		bool good;
+		int64_t *number = (void *)((char *)&set + s->offset);
+
+		memset(&set, 0x55, sizeof(set));
+		good = setting_read(&set, s, table[i].value);
+		ok(good == table[i].good && (!good || *number == table[i].want),
+		    "%s=%s", s->name,
+		    table[i].value ? table[i].value : "(unset)");
+	}
+}
+
+static void
+test_settings_texts(void)
+{
+	static char longest_path[PATH_MAX], longer_path[PATH_MAX + 1];
+	static const struct {
+		const char *name, *value, *want;
+		bool good;
+	} table[] = {
+		{ "AUTOSSH_LOGFILE", NULL, NULL, true },
+		{ "AUTOSSH_LOGFILE", "x", "x", true },
+		{ "AUTOSSH_LOGFILE", "", NULL, false },
+		{ "AUTOSSH_LOGFILE", longest_path, longest_path, true },
+		{ "AUTOSSH_LOGFILE", longer_path, NULL, false },
+		{ "AUTOSSH_MESSAGE", NULL, "", true },
+		{ "AUTOSSH_MESSAGE", "", "", true },
+		{ "AUTOSSH_MESSAGE", SIXTY "1234", SIXTY "1234", true },
+		{ "AUTOSSH_MESSAGE", SIXTY "12345", NULL, false },
+		{ "AUTOSSH_PATH", NULL, PATH_SSH, true },
+		{ "AUTOSSH_PATH", "ssh", "ssh", true },
+		{ "AUTOSSH_PATH", "", NULL, false },
+		{ "AUTOSSH_PIDFILE", NULL, NULL, true },
+		{ "AUTOSSH_PIDFILE", "", NULL, true },
+		{ "AUTOSSH_PIDFILE", "p", "p", true },
+		{ "AUTOSSH_PORT", NULL, NULL, true },
+		{ "AUTOSSH_PORT", "", NULL, true },
+		{ "AUTOSSH_PORT", "0", "0", true },
+	};
+	struct settings set;
+	size_t i;
+
+	memset(longest_path, 'p', sizeof(longest_path) - 1);
+	memset(longer_path, 'p', sizeof(longer_path) - 1);
+	for (i = 0; i < COUNT(table); i++) {
+		const struct setting *s = setting_find(table[i].name);
+		const char **text = (void *)((char *)&set + s->offset);
+		bool good;
+
+		memset(&set, 0x55, sizeof(set));
+		good = setting_read(&set, s, table[i].value);
+		if (good)
+			is_text(*text, table[i].want, s->name);
+		else
+			ok(!table[i].good, "%s is refused", s->name);
+	}
+}
+
+static void
+test_setting_allowed(void)
+{
+	static const struct {
+		const char *name, *want;
+	} table[] = {
+		{ "AUTOSSH_DEBUG", "anything" },
+		{ "AUTOSSH_GATETIME", "a whole number from 0 to 2147483647" },
+		{ "AUTOSSH_LOGLEVEL", "a whole number from 0 to 7" },
+		{ "AUTOSSH_MAXSTART", "a whole number from 0 to 2147483647, "
+				      "or any negative one" },
+		{ "AUTOSSH_MESSAGE", "0 to 64 bytes" },
+		{ "AUTOSSH_NTSERVICE", "yes or no" },
+		{ "AUTOSSH_POLL", "a whole number from 1 to 2147483647" },
+	};
+	char buf[96];
+	size_t i;
+
+	for (i = 0; i < COUNT(table); i++) {
+		setting_allowed(setting_find(table[i].name), buf, sizeof(buf));
+		is_text(buf, table[i].want, table[i].name);
+	}
+}
+
+/* settings_read() takes each variable from the environment to its place. */
+static void
+test_settings_read(void)
+{
+	struct settings set;
+	size_t i;
+
+	for (i = 0; i < NSETTINGS; i++)
+		unsetenv(settings_table[i].name);
+	settings_read(&set);
+	is_int(set.poll, 600, "a setting has its default");
+	setenv("AUTOSSH_POLL", "7", 1);
+	setenv("AUTOSSH_MESSAGE", "hello", 1);
+	settings_read(&set);
+	is_int(set.poll, 7, "a number is read from the environment");
+	is_text(set.message, "hello", "a text is read from the environment");
+	unsetenv("AUTOSSH_POLL");
+	unsetenv("AUTOSSH_MESSAGE");
+}
+
+static void
+test_monitor_port_parse(void)
+{
+	static const struct {
+		const char *value;
+		bool good;
+		int port, echo_port;
+		bool chosen;
+	} table[] = {
+		{ "auto", true, 0, 0, true },
+		{ "AUTO", false, 0, 0, false },
+		{ "auto:7", false, 0, 0, false },
+		{ "automatic", false, 0, 0, false },
+		{ "0", true, 0, 0, false },
+		{ "1", true, 1, 0, false },
+		{ "010", true, 10, 0, false },
+		{ "20000", true, 20000, 0, false },
+		{ "65534", true, 65534, 0, false },
+		{ "20000:7", true, 20000, 7, false },
+		{ "65534:65535", true, 65534, 65535, false },
+		{ "1:1", true, 1, 1, false },
+		{ "65535", false, 0, 0, false },
+		{ "65536", false, 0, 0, false },
+		{ "65535:7", false, 0, 0, false },
+		{ "4294967296", false, 0, 0, false },
+		{ "18446744073709551616", false, 0, 0, false },
+		{ "20000:65536", false, 0, 0, false },
+		{ "20000:70000", false, 0, 0, false },
+		{ "20000:0", false, 0, 0, false },
+		{ "0:7", false, 0, 0, false },
+		{ "0:", false, 0, 0, false },
+		{ "", false, 0, 0, false },
+		{ ":", false, 0, 0, false },
+		{ ":7", false, 0, 0, false },
+		{ "7:", false, 0, 0, false },
+		{ "1:2:3", false, 0, 0, false },
+		{ "-1", false, 0, 0, false },
+		{ "+1", false, 0, 0, false },
+		{ " 1", false, 0, 0, false },
+		{ "1 ", false, 0, 0, false },
+		{ "0x4e20", false, 0, 0, false },
+		{ "2e4", false, 0, 0, false },
+		{ "20000:echo", false, 0, 0, false },
+		{ "ssh", false, 0, 0, false },
+		{ SIXTY "12345", false, 0, 0, false },
+	};
+	struct monitor_port mp;
+	size_t i;
+
+	for (i = 0; i < COUNT(table); i++) {
+		bool good = monitor_port_parse(table[i].value, &mp);
+
+		ok(good == table[i].good &&
+			(!good || (mp.chosen == table[i].chosen &&
+				      mp.port == table[i].port &&
+				      mp.echo_port == table[i].echo_port)),
+		    "monitor port \"%s\"", table[i].value);
+	}
+}
+
+static void
+test_timing_derive(void)
+{
+	static const struct {
+		const char *name;
+		struct settings set;
+		bool background;
+		struct timing want;
+	} table[] = {
+		{ "the defaults",
+		    { .poll = 600, .first_poll = -1, .gatetime = 30 }, false,
+		    { 600000, 600000, 15000, 30000, 0, false, false, false } },
+		{ "in the background the gate is open",
+		    { .poll = 600, .first_poll = -1, .gatetime = 30 }, true,
+		    { 600000, 600000, 15000, 0, 0, false, false, false } },
+		{ "an early first test", { .poll = 600, .first_poll = 5 },
+		    false, { 5000, 600000, 15000, 0, 0, false, false, false } },
+		{ "a late first test", { .poll = 60, .first_poll = 90 }, false,
+		    { 90000, 60000, 15000, 0, 0, false, false, false } },
+		{ "poll time of twice the timeout",
+		    { .poll = 30, .first_poll = -1 }, false,
+		    { 30000, 30000, 15000, 0, 0, false, false, false } },
+		{ "poll time below that", { .poll = 29, .first_poll = -1 },
+		    false, { 29000, 29000, 14500, 0, 0, false, false, true } },
+		{ "the shortest poll time", { .poll = 1, .first_poll = -1 },
+		    false, { 1000, 1000, 500, 0, 0, false, false, true } },
+		{ "a lifetime of one poll",
+		    { .poll = 60, .first_poll = -1, .maxlifetime = 60 }, false,
+		    { 60000, 60000, 15000, 0, 60000, false, false, false } },
+		{ "a shorter lifetime",
+		    { .poll = 60, .first_poll = -1, .maxlifetime = 59 }, false,
+		    { 59000, 59000, 15000, 0, 59000, true, true, false } },
+		{ "a lifetime below the first poll too",
+		    { .poll = 60, .first_poll = 90, .maxlifetime = 20 }, false,
+		    { 20000, 20000, 10000, 0, 20000, true, true, true } },
+		{ "a lifetime below the first poll only",
+		    { .poll = 60, .first_poll = 90, .maxlifetime = 70 }, false,
+		    { 70000, 60000, 15000, 0, 70000, false, true, false } },
+		{ "an early first test within a short lifetime",
+		    { .poll = 60, .first_poll = 5, .maxlifetime = 40 }, false,
+		    { 5000, 40000, 15000, 0, 40000, true, false, false } },
+		{ "the greatest of all",
+		    { .poll = SECONDS_MOST,
+			.first_poll = SECONDS_MOST,
+			.gatetime = SECONDS_MOST,
+			.maxlifetime = SECONDS_MOST },
+		    false,
+		    { 2147483647000, 2147483647000, 15000, 2147483647000,
+			2147483647000, false, false, false } },
+	};
+	size_t i;
+
+	for (i = 0; i < COUNT(table); i++) {
+		const struct timing *w = &table[i].want;
+		struct timing t;
+
+		timing_derive(&t, &table[i].set, table[i].background);
+		ok(t.first_ms == w->first_ms && t.poll_ms == w->poll_ms &&
+			t.timeout_ms == w->timeout_ms &&
+			t.gate_ms == w->gate_ms &&
+			t.lifetime_ms == w->lifetime_ms &&
+			t.poll_lowered == w->poll_lowered &&
+			t.first_lowered == w->first_lowered &&
+			t.timeout_lowered == w->timeout_lowered,
+		    "times: %s", table[i].name);
+	}
+}
+
+/* ---- command line ------------------------------------------------------ */
+
+/*
+ * Splits LINE at its spaces into words; what stands between single quotes is
+ * one word.  The words live in BUF.  Returns their number.
+ */
+static int
+words_split(const char *line, char *buf, char **words)
+{
+	bool quoted = false;
+	int n = 0;
+
+	words[n++] = buf;
+	for (; *line != '\0'; line++) {
+		if (*line == '\'') {
+			quoted = !quoted;
+		} else if (*line == ' ' && !quoted) {
+			*buf++ = '\0';
+			words[n++] = buf;
+		} else {
+			*buf++ = *line;
+		}
+	}
+	*buf = '\0';
+	words[n] = NULL;
+	return n;
+}
+
+/* Puts WORDS together in BUF so that words_split() would find them. */
+static const char *
+words_join(char *const *words, char *buf, size_t size)
+{
+	size_t n = 0;
+
+	buf[0] = '\0';
+	for (; *words != NULL && n < size; words++) {
+		bool plain = **words != '\0' && strchr(*words, ' ') == NULL;
+
+		n += (size_t)snprintf(buf + n, size - n,
+		    plain ? "%s%s" : "%s'%s'", n > 0 ? " " : "", *words);
+	}
+	return buf;
+}
+
+/* Cuts up LINE, the words behind "autossh"; they live in BUF. */
+static void
+cmdline_read(struct cmdline *c, const char *line, char *buf)
+{
+	static char program[] = "autossh";
+	char *argv[WORDS_MOST] = { program };
+	int argc = 1;
+
+	if (line[0] != '\0')
+		argc += words_split(line, buf, argv + 1);
+	cmdline_parse(c, argc, argv);
+}
+
+/* What ssh is given: the loop with port P, and P in IPv6. */
+#define LOOP(p, p1) "-L " p ":127.0.0.1:" p " -R " p ":127.0.0.1:" p1
+#define LOOP6(p, p1) "-L " p ":[::1]:" p " -R " p ":[::1]:" p1
+#define L20000 LOOP("20000", "20001")
+
+static const struct command {
+	const char *port; /* AUTOSSH_PORT */
+	const char *line; /* what autossh is given */
+	const char *want; /* what ssh is given */
+	bool background;
+} commands[] = {
+	/* recipes from the wild */
+	{ NULL,
+	    "-M 0 -N -o 'ServerAliveInterval 30' -o 'ServerAliveCountMax 3' "
+	    "-R 2222:localhost:22 u@h",
+	    "-N -o 'ServerAliveInterval 30' -o 'ServerAliveCountMax 3' "
+	    "-R 2222:localhost:22 u@h",
+	    false },
+	{ NULL, "-M 20000 -f -N h -R 1234:localhost:22 -C",
+	    L20000 " -N h -R 1234:localhost:22 -C", true },
+	{ NULL, "-M 20000 -L 8443:x:443 root@h -N -f",
+	    L20000 " -L 8443:x:443 root@h -N", true },
+	{ NULL, "-2 -fN -M 20000 -R 2200:localhost:22 u@h",
+	    "-2 -N " L20000 " -R 2200:localhost:22 u@h", true },
+	{ NULL, "-M 4444 -qfTnN -D 7777 h",
+	    LOOP("4444", "4445") " -qTnN -D 7777 h", true },
+	{ NULL, "-f -N -M 40000 -L 1:x:2 -f u@h -p 4444",
+	    "-N " LOOP("40000", "40001") " -L 1:x:2 u@h -p 4444", true },
+	{ NULL, "-M 0 -NR '*:2222:localhost:22' u@h -p 22 -i key",
+	    "-NR *:2222:localhost:22 u@h -p 22 -i key", false },
+	{ NULL, "-M 0 -N -D '[::1]:1080' u@2001:db8::1",
+	    "-N -D [::1]:1080 u@2001:db8::1", false },
+	{ NULL, "-M 13000 -NT -o ControlMaster=no -6 h",
+	    LOOP6("13000", "13001") " -NT -o ControlMaster=no -6 h", false },
+	{ NULL, "-M 0 -t h 'tmux new-session -A -s main'",
+	    "-t h 'tmux new-session -A -s main'", false },
+	{ NULL, "-M 0 -t h tmux new -As main", "-t h tmux new -As main",
+	    false },
+	{ NULL, "-M 0 -J jump -N h", "-J jump -N h", false },
+	{ NULL, "-M 0 -Jjump h", "-Jjump h", false },
+	{ NULL, "-M 0 -B lo h", "-B lo h", false },
+	{ NULL, "-M 0 h ls -l", "h ls -l", false },
+	{ NULL, "-M 0 h tail -f log", "h tail -f log", false },
+	{ NULL, "-M 0 h sh -c 'echo -f'", "h sh -c 'echo -f'", false },
+	{ NULL, "-M 0 h git --version", "h git --version", false },
+	{ NULL, "-M 0 h printf %s ''", "h printf %s ''", false },
+	{ NULL, "-fNM 0 h", "-N h", true },
+	{ NULL, "-NfM20000 h", "-N " L20000 " h", true },
+	{ NULL, "-ff -M 0 h", "h", true },
+	{ NULL, "-M 0 -- -M h", "-M h", false },
+	{ "0", "-vv -- -i k -L 1:x:2 u@h -N", "-vv -i k -L 1:x:2 u@h -N",
+	    false },
+	{ "20000", "-M 0 -N h", L20000 " -N h", false },
+
+	/* the monitor port */
+	{ NULL, "-M 20000 h", L20000 " h", false },
+	{ NULL, "-M20000 h", L20000 " h", false },
+	{ NULL, "-M 20000:7 h", "-L 20000:127.0.0.1:7 h", false },
+	{ NULL, "-6 -M 20000:7 h", "-6 -L 20000:[::1]:7 h", false },
+	{ NULL, "h -M 20000", "h " L20000, false },
+	{ NULL, "h -M 20000 ls", "h " L20000 " ls", false },
+	{ NULL, "h -NM20000", "h -N " L20000, false },
+	{ NULL, "-M 1 -N -M 20000 h", L20000 " -N h", false },
+	{ NULL, "-M 20000 -N -M 0 h", "-N h", false },
+	{ NULL, "-M x -M 0 h", "h", false },
+	{ NULL, "-M 65534 h", LOOP("65534", "65535") " h", false },
+	{ "20000", "-N h", L20000 " -N h", false },
+	{ "20000", "-N -M 30000 h -M 40000", L20000 " -N h", false },
+	{ "20000:7", "-N h", "-L 20000:127.0.0.1:7 -N h", false },
+	{ "0", "-NM 30000 h", "-N h", false },
+	{ NULL, "-4 -M 20000 -6 h", "-4 " LOOP6("20000", "20001") " -6 h",
+	    false },
+	{ NULL, "-6 -M 20000 -4 h", "-6 " L20000 " -4 h", false },
+	{ NULL, "-M 20000 h -N6", LOOP6("20000", "20001") " h -N6", false },
+	{ NULL, "-M 20000 h ls -6", L20000 " h ls -6", false },
+	{ NULL, "-M 20000 -- -6 h", LOOP6("20000", "20001") " -6 h", false },
+
+	/* -f, and what looks like it */
+	{ NULL, "-f -M 0 h", "h", true },
+	{ NULL, "-fM0 h", "h", true },
+	{ NULL, "-M 0 h -f", "h", true },
+	{ NULL, "-M 0 -vfv h", "-vv h", true },
+	{ NULL, "-M 0 -fL 8808:foo:80 h", "-L 8808:foo:80 h", true },
+	{ NULL, "-M 0 -NfL 8808:foo:80 h", "-NL 8808:foo:80 h", true },
+	{ NULL, "-M 0 -L8808:foo:80 h", "-L8808:foo:80 h", false },
+	{ NULL, "-M 0 -o ForwardX11=no h", "-o ForwardX11=no h", false },
+	{ NULL, "-M 0 -oForwardX11=no h", "-oForwardX11=no h", false },
+	{ NULL, "-M 0 -F -f h", "-F -f h", false },
+	{ NULL, "-M 0 h f -f", "h f -f", false },
+	{ NULL, "-M 0 f", "f", false },
+	{ NULL, "-M 0 -- -f h", "-f h", false },
+	{ NULL, "-M 0 h -- -f", "h -f", false },
+	{ NULL, "-M 0 h ls -- -f", "h ls -- -f", false },
+
+	/* every letter that takes an argument takes -f and -M 1 as one */
+	{ NULL, "-M 0 -B -f -b -f -c -f -D -f -E -f -e -f -F -f -I -f -i -f h",
+	    "-B -f -b -f -c -f -D -f -E -f -e -f -F -f -I -f -i -f h", false },
+	{ NULL, "-M 0 -J -f -L -f -l -f -m -f -O -f -o -f -P -f -p -f -Q -f h",
+	    "-J -f -L -f -l -f -m -f -O -f -o -f -P -f -p -f -Q -f h", false },
+	{ NULL, "-M 0 -R -f -S -f -W -f -w -f h", "-R -f -S -f -W -f -w -f h",
+	    false },
+	/* and none that takes none */
+	{ NULL, "-M 0 -1246AaCgGkKnNqsTtvXxYy -f h",
+	    "-1246AaCgGkKnNqsTtvXxYy h", true },
+	{ NULL, "-M 0 -d -f -u9 -f h", "-d -u9 h", true },
+
+	/* words that are easily lost or rewritten */
+	{ NULL, "-M 0 '' h", "'' h", false },
+	{ NULL, "-M 0 h ''", "h ''", false },
+	{ NULL, "-M 0 -i '' h", "-i '' h", false },
+	{ NULL, "-M 0 - ls", "- ls", false },
+	{ NULL, "-M 0 h - -f", "h - -f", false },
+	{ NULL, "-M 0 h --version", "h --version", false },
+	{ NULL, "-M 0 h ls --version", "h ls --version", false },
+	{ NULL, "-M 0 -- --version h", "--version h", false },
+	{ NULL, "-M 0 -- h -- -V", "h -- -V", false },
+	{ NULL, "-M 0 -- -- -f", "-- -f", false },
+	{ NULL, "-M 0 -- -i k h -V", "-i k h -V", false },
+	{ NULL, "-M 0 -i -- h", "-i -- h", false },
+	{ NULL, "-M 0 -o a=b\\ c h", "-o a=b\\ c h", false },
+	{ NULL, "-M 0 h -o", "h -o", false },
+	{ NULL, "-M 0 h cmd -M 1 -f -V", "h cmd -M 1 -f -V", false },
+};
+
+/*
+ * What ssh is given for LINE, with PORT in AUTOSSH_PORT.  *C holds what the
+ * line came to.  The words live in BUF.
+ */
+static char **
+command_read(struct cmdline *c, const char *line, const char *port,
+    bool ntservice, char *buf)
+{
+	static struct monitor m;
+	struct settings set;
+	struct monitor_port mp;
+	const char *host;
+
+	memset(&set, 0, sizeof(set));
+	set.path = "ssh";
+	set.port = port;
+	set.ntservice = ntservice;
+	cmdline_read(c, line, buf);
+	if (c->action != CMDLINE_RUN)
+		return NULL;
+	main_monitor_port(&mp, &set, c);
+	memset(&m, 0, sizeof(m));
+	m.on = mp.port != 0;
+	m.echo = mp.echo_port != 0;
+	host = c->ipv6 ? "[::1]" : "127.0.0.1";
+	snprintf(m.local, sizeof(m.local), "%d:%s:%d", mp.port, host,
+	    m.echo ? mp.echo_port : mp.port);
+	snprintf(
+	    m.remote, sizeof(m.remote), "%d:%s:%d", mp.port, host, mp.port + 1);
+	return main_ssh_argv(&set, c, &m);
+}
+
+static void
+test_commands(void)
+{
+	char buf[1024], text[1024], name[1024];
+	struct cmdline c;
+	char **argv;
+	size_t i;
+
+	for (i = 0; i < COUNT(commands); i++) {
+		const struct command *cmd = &commands[i];
+
+		snprintf(name, sizeof(name), "%s%s%sautossh %s",
+		    cmd->port ? "AUTOSSH_PORT=" : "",
+		    cmd->port ? cmd->port : "", cmd->port ? " " : "",
+		    cmd->line);
+		argv = command_read(&c, cmd->line, cmd->port, false, buf);
+		if (argv == NULL) {
+			ok(false, "%s", name);
+			continue;
+		}
+		is_text(argv[0], "ssh", "ssh's own name comes first");
+		is_text(
+		    words_join(argv + 1, text, sizeof(text)), cmd->want, name);
+		is_int(c.background, cmd->background,
+		    cmd->background ? "and in the background"
+				    : "and in the foreground");
+	}
+}
+
+static void
+test_commands_ended(void)
+{
+	static const struct {
+		const char *line;
+		enum cmdline_action want;
+		const char *complaint, *subject;
+	} table[] = {
+		{ "-V", CMDLINE_VERSION, NULL, NULL },
+		{ "--version", CMDLINE_VERSION, NULL, NULL },
+		{ "-NV", CMDLINE_VERSION, NULL, NULL },
+		{ "-fVN", CMDLINE_VERSION, NULL, NULL },
+		{ "-M 0 -V --bad", CMDLINE_VERSION, NULL, NULL },
+		{ "h -V", CMDLINE_VERSION, NULL, NULL },
+		{ "--help", CMDLINE_HELP, NULL, NULL },
+		{ "-M 0 --help h", CMDLINE_HELP, NULL, NULL },
+		{ "--bad", CMDLINE_WRONG, "unknown option ", "--bad" },
+		{ "-M 0 --bad h", CMDLINE_WRONG, "unknown option ", "--bad" },
+		{ "--vers h", CMDLINE_WRONG, "unknown option ", "--vers" },
+		{ "", CMDLINE_WRONG, "no destination", "" },
+		{ "-M 0", CMDLINE_WRONG, "no destination", "" },
+		{ "-M 0 -N", CMDLINE_WRONG, "no destination", "" },
+		{ "-M 0 --", CMDLINE_WRONG, "no destination", "" },
+		{ "-M 0 -i", CMDLINE_WRONG, "no destination", "" },
+		{ "-M 0 -i h", CMDLINE_WRONG, "no destination", "" },
+		{ "-M", CMDLINE_WRONG, "option -M needs a port", "" },
+		{ "h -NM", CMDLINE_WRONG, "option -M needs a port", "" },
+	};
+	char buf[1024];
+	struct cmdline c;
+	size_t i;
+
+	for (i = 0; i < COUNT(table); i++) {
+		cmdline_read(&c, table[i].line, buf);
+		is_int(c.action, table[i].want, table[i].line);
+		is_text(c.complaint, table[i].complaint, "and what is wrong");
+		is_text(c.subject, table[i].subject, "and with what");
+	}
+}
+
+/* What the supervisor wants to know of the command line beside the words. */
+static void
+test_commands_noted(void)
+{
+	static const struct {
+		const char *line, *destination;
+		bool no_command;
+	} table[] = {
+		{ "-M 0 -N h", "h", true },
+		{ "-M 0 -vNf h", "h", true },
+		{ "-M 0 u@h -N", "u@h", true },
+		{ "-M 0 -- -N h", "h", true },
+		{ "-M 0 -o -N h", "h", false },
+		{ "-M 0 -LN h", "h", false },
+		{ "-M 0 h ls -N", "h", false },
+		{ "-M 0 -- -- -N", "-N", false },
+		{ "-M 0 '' h", "", false },
+		{ "-M 0 -p 22 ssh://h:22 x", "ssh://h:22", false },
+	};
+	char buf[1024];
+	struct cmdline c;
+	size_t i;
+
+	for (i = 0; i < COUNT(table); i++) {
+		cmdline_read(&c, table[i].line, buf);
+		is_text(c.destination, table[i].destination, table[i].line);
+		is_int(c.no_command, table[i].no_command,
+		    table[i].no_command ? "has -N" : "has no -N");
+	}
+}
+
+static void
+test_ntservice(void)
+{
+	static const struct {
+		const char *line, *want;
+	} table[] = {
+		{ "-M 0 h", "-N h" },
+		{ "-M 0 -N h", "-N h" },
+		{ "-M 0 h -vN", "h -vN" },
+		{ "-M 0 h ls -N", "-N h ls -N" },
+		{ "-v -M 20000 h", "-N -v " L20000 " h" },
+	};
+	char buf[1024], text[1024];
+	struct cmdline c;
+	char **argv;
+	size_t i;
+
+	for (i = 0; i < COUNT(table); i++) {
+		argv = command_read(&c, table[i].line, NULL, true, buf);
+		is_text(words_join(argv + 1, text, sizeof(text)), table[i].want,
+		    "AUTOSSH_NTSERVICE=yes adds -N once");
+	}
+}
+
+/* ---- policy ------------------------------------------------------------ */
+
+/* A wait status, as waitpid() has it on every system that we know. */
+#define EXITED(status) ((status) << 8)
+#define KILLED(sig) (sig)
+#define DUMPED(sig) ((sig) | 0x80)
+
+static void
+test_policy_death(void)
+{
+	/* the verdict on the first start within the gate, on the first start
+	 * after it, and on the first start without a gate or a later start */
+	static const struct {
+		int status;
+		enum verdict early, gated, other;
+	} table[] = {
+		{ EXITED(0), VERDICT_PREMATURE, VERDICT_EXIT, VERDICT_EXIT },
+		{ EXITED(1), VERDICT_PREMATURE, VERDICT_EXIT_STATUS,
+		    VERDICT_RESTART },
+		{ EXITED(2), VERDICT_PREMATURE, VERDICT_EXIT_STATUS,
+		    VERDICT_RESTART },
+		{ EXITED(3), VERDICT_PREMATURE, VERDICT_EXIT_STATUS,
+		    VERDICT_EXIT_STATUS },
+		{ EXITED(127), VERDICT_PREMATURE, VERDICT_EXIT_STATUS,
+		    VERDICT_EXIT_STATUS },
+		{ EXITED(254), VERDICT_PREMATURE, VERDICT_EXIT_STATUS,
+		    VERDICT_EXIT_STATUS },
+		{ EXITED(255), VERDICT_PREMATURE, VERDICT_RESTART,
+		    VERDICT_RESTART },
+		{ KILLED(SIGTERM), VERDICT_RESTART, VERDICT_RESTART,
+		    VERDICT_RESTART },
+		{ KILLED(SIGKILL), VERDICT_RESTART, VERDICT_RESTART,
+		    VERDICT_RESTART },
+		{ DUMPED(SIGSEGV), VERDICT_RESTART, VERDICT_RESTART,
+		    VERDICT_RESTART },
+	};
+	size_t i;
+
+	for (i = 0; i < COUNT(table); i++) {
+		int status = table[i].status;
+
+		is_int(policy_death(status, true, 30000, 0, false),
+		    table[i].early, "first start, dead at once");
+		is_int(policy_death(status, true, 30000, 30000, false),
+		    table[i].early, "first start, lived the gate time");
+		is_int(policy_death(status, true, 30000, 30001, false),
+		    table[i].gated, "first start, lived longer");
+		is_int(policy_death(status, true, 0, 0, false), table[i].other,
+		    "first start, no gate");
+		is_int(policy_death(status, false, 30000, 0, false),
+		    table[i].other, "second start, dead at once");
+		is_int(policy_death(status, false, 0, 90000, false),
+		    table[i].other, "second start, no gate");
+	}
+	is_int(policy_death(EXITED(0), false, 30000, 90000, true),
+	    VERDICT_RESTART, "a service: restart after status 0");
+	is_int(policy_death(EXITED(0), true, 30000, 100, true),
+	    VERDICT_PREMATURE, "a service: the gate all the same");
+	is_int(policy_death(EXITED(3), false, 30000, 90000, true),
+	    VERDICT_EXIT_STATUS, "a service: a remote command's own status");
+}
+
+static void
+test_policy_tries(void)
+{
+	static const struct {
+		int tries;
+		int64_t since_ms, poll_s;
+		int want;
+	} table[] = {
+		{ 0, 0, 600, 1 },
+		{ 3, 0, 600, 4 },
+		{ 3, 59999, 600, 4 },
+		{ 3, 60000, 600, 0 },
+		{ 3, 9999, 1, 4 },
+		{ 3, 10000, 1, 0 },
+		{ 3, 9999, 100, 4 },
+		{ 3, 10000, 109, 0 },
+		{ 3, 10999, 110, 4 },
+		{ 3, 11000, 119, 0 },
+		{ 3, INT64_MAX, SECONDS_MOST, 0 },
+		{ INT_MAX - 1, 0, 600, INT_MAX },
+		{ INT_MAX, 0, 600, INT_MAX },
+	};
+	size_t i;
+
+	for (i = 0; i < COUNT(table); i++)
+		ok(policy_tries(table[i].tries, table[i].since_ms,
+		       table[i].poll_s) == table[i].want,
+		    "tries: %d, %" PRId64 " ms after a start, poll %" PRId64,
+		    table[i].tries, table[i].since_ms, table[i].poll_s);
+}
+
+static void
+test_policy_backoff(void)
+{
+	static const struct {
+		int64_t poll_s;
+		int waits[8]; /* from try 5 on */
+	} schedules[] = {
+		{ 600, { 0, 2, 8, 18, 32, 50, 72, 98 } },
+		{ 100, { 0, 0, 1, 3, 5, 8, 12, 16 } },
+		{ 10, { 0, 0, 0, 0, 0, 0, 1, 1 } },
+		{ 1, { 0, 0, 0, 0, 0, 0, 0, 0 } },
+	};
+	static const int64_t polls[] = { 1, 2, 59, 600, 86400, SECONDS_MOST };
+	size_t i;
+	int t;
+
+	for (i = 0; i < COUNT(schedules); i++) {
+		for (t = 0; t < 8; t++)
+			ok(policy_backoff(t + 5, schedules[i].poll_s) ==
+				schedules[i].waits[t],
+			    "backoff: poll %" PRId64 ", try %d",
+			    schedules[i].poll_s, t + 5);
+	}
+	for (i = 0; i < COUNT(polls); i++) {
+		int64_t last = 0, wait;
+		bool rises = true, bounded = true;
+
+		for (t = 0; t < 100000; t++) {
+			wait = policy_backoff(t, polls[i]);
+			rises = rises && wait >= last;
+			bounded = bounded && wait >= 0 && wait <= polls[i];
+			last = wait;
+		}
+		ok(rises, "backoff: poll %" PRId64 " never falls", polls[i]);
+		ok(bounded, "backoff: poll %" PRId64 " is the most", polls[i]);
+		is_int(policy_backoff(5, polls[i]), 0, "no wait up to 5 tries");
+		is_int(policy_backoff(-1, polls[i]), 0, "nor before");
+		is_int(policy_backoff(22, polls[i]), polls[i] * 289 / 300,
+		    "the last wait below the most");
+		is_int(policy_backoff(23, polls[i]), polls[i], "the most");
+		is_int(policy_backoff(INT_MAX, polls[i]), polls[i],
+		    "the greatest number of tries");
+	}
+}
+
+/* ---- signals ----------------------------------------------------------- */
+
+static void
+test_signals_exit(void)
+{
+	static const int exits[] = { SIGTERM, SIGINT, SIGQUIT, SIGABRT };
+	static const int others[] = { SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD,
+		SIGCONT, SIGALRM, SIGPIPE };
+	sigset_t caught;
+	size_t i;
+
+	sigemptyset(&caught);
+	is_int(signals_exit(&caught), 0, "no signal is none to exit");
+	for (i = 0; i < COUNT(others); i++)
+		sigaddset(&caught, others[i]);
+	is_int(signals_exit(&caught), 0, "nor are these");
+	for (i = 0; i < COUNT(exits); i++) {
+		sigaddset(&caught, exits[i]);
+		is_int(signals_exit(&caught), exits[i],
+		    "a signal to exit is found among others");
+		sigdelset(&caught, exits[i]);
+	}
+}
+
+/* ---- monitor ----------------------------------------------------------- */
+
+static void
+test_line_match(void)
+{
+	static const struct {
+		size_t matched;
+		const char *bytes;
+		ssize_t want;
+	} table[] = {
+		{ 0, "host autossh 1 2 \r\n", 19 },
+		{ 0, "h", 1 },
+		{ 1, "ost autossh", 12 },
+		{ 17, "\r", 18 },
+		{ 18, "\n", 19 },
+		{ 0, "host autossh 1 2 \r\nmore", 19 },
+		{ 0, "", 0 },
+		{ 7, "", 7 },
+		{ 0, "Host autossh 1 2 \r\n", -1 },
+		{ 0, "host autossh 1 3 \r\n", -1 },
+		{ 0, "host autossh 1 2 \n", -1 },
+		{ 0, "x", -1 },
+		{ 1, "host", -1 },
+		{ 18, "\r", -1 },
+	};
+	static const char line[] = "host autossh 1 2 \r\n";
+	size_t i;
+
+	for (i = 0; i < COUNT(table); i++)
+		ok(line_match(line, sizeof(line) - 1, table[i].matched,
+		       table[i].bytes, strlen(table[i].bytes)) == table[i].want,
+		    "\"%s\" after %zu bytes of the line", table[i].bytes,
+		    table[i].matched);
+	is_int(line_match(line, sizeof(line) - 1, 4, "\0autossh", 8), -1,
+	    "a zero byte is no space");
+}
+
+static void
+test_address_loopback(void)
+{
+	char text[INET6_ADDRSTRLEN];
+	struct address a;
+
+	address_loopback(&a, false, 20000);
+	is_int(a.sa.any.sa_family, AF_INET, "IPv4");
+	is_int(ntohs(a.sa.in.sin_port), 20000, "its port");
+	is_int((int64_t)a.len, sizeof(a.sa.in), "its length");
+	inet_ntop(AF_INET, &a.sa.in.sin_addr, text, sizeof(text));
+	is_text(text, "127.0.0.1", "its address");
+	address_loopback(&a, true, 65535);
+	is_int(a.sa.any.sa_family, AF_INET6, "IPv6");
+	is_int(ntohs(a.sa.in6.sin6_port), 65535, "its port");
+	is_int((int64_t)a.len, sizeof(a.sa.in6), "its length");
+	inet_ntop(AF_INET6, &a.sa.in6.sin6_addr, text, sizeof(text));
+	is_text(text, "::1", "its address");
+}
+
+/* A monitor with a plan, and nothing open. */
+static void
+monitor_example(struct monitor *m, const struct timing *t)
+{
+	memset(m, 0, sizeof(*m));
+	m->timing = t;
+	m->message = "";
+	m->on = true;
+	m->listen_fd = m->send_fd = -1;
+	m->next_due = NEVER;
+}
+
+static void
+test_monitor_due(void)
+{
+	static const struct timing t = { .first_ms = 50000, .poll_ms = 60000 };
+	struct monitor m;
+
+	monitor_example(&m, &t);
+	is_int(monitor_due(&m), NEVER, "no test is due without ssh");
+	monitor_start(&m, 1000);
+	is_int(monitor_due(&m), 51000, "the first test is due by FIRST_POLL");
+	m.accept_due = 9000;
+	is_int(monitor_due(&m), 9000, "accepting again is due before it");
+	m.accept_due = 0;
+	m.phase = TEST_AWAIT;
+	m.due = 70000;
+	is_int(monitor_due(&m), 70000, "the end of a test under way is due");
+	m.ncallers = 2;
+	m.callers[0].due = 65000;
+	m.callers[1].due = 66000;
+	is_int(monitor_due(&m), 65000, "the silence of a caller is due");
+	is_int(caller_oldest(&m), 0, "the first caller is the oldest");
+	m.callers[1].due = 64000;
+	is_int(caller_oldest(&m), 1, "the second caller is the oldest");
+	m.on = false;
+	m.phase = TEST_NONE;
+	m.ncallers = 0;
+	monitor_start(&m, 1000);
+	is_int(monitor_due(&m), NEVER, "no test is due without a monitor");
+}
+
+static void
+test_monitor_hurry(void)
+{
+	static const struct timing t = { .first_ms = 50000, .poll_ms = 60000 };
+	struct monitor m;
+
+	monitor_example(&m, &t);
+	monitor_hurry(&m, 1000, false);
+	is_int(m.next_due, NEVER, "no test is hurried without ssh");
+	monitor_start(&m, 1000);
+	monitor_hurry(&m, 2000, false);
+	is_int(m.next_due, 2000, "a planned test is hurried");
+	m.phase = TEST_AWAIT;
+	m.next_due = NEVER;
+	monitor_hurry(&m, 3000, false);
+	is_int(m.phase, TEST_AWAIT, "a test under way goes on");
+	is_int(m.next_due, NEVER, "and no other is planned");
+	monitor_hurry(&m, 4000, true);
+	is_int(m.phase, TEST_NONE, "a test under way is begun afresh");
+	is_int(m.next_due, 4000, "at once");
+	monitor_start(&m, 5000);
+	monitor_hurry(&m, 6000, true);
+	is_int(m.next_due, 55000, "a planned test stays where it was");
+}
+
+/* ---- supervisor -------------------------------------------------------- */
+
+static void
+test_span_text(void)
+{
+	static const struct {
+		int64_t ms;
+		const char *want;
+	} table[] = {
+		{ -1, "0s" },
+		{ 0, "0s" },
+		{ 999, "0s" },
+		{ 7000, "7s" },
+		{ 59999, "59s" },
+		{ 60000, "1m00s" },
+		{ 90000, "1m30s" },
+		{ 3599999, "59m59s" },
+		{ 3600000, "1h00m" },
+		{ 7500000, "2h05m" },
+		{ 86399999, "23h59m" },
+		{ 86400000, "1d00h" },
+		{ 273600000, "3d04h" },
+		{ INT64_MAX, "106751991167d07h" },
+	};
+	char buf[32];
+	size_t i;
+
+	for (i = 0; i < COUNT(table); i++)
+		is_text(span_text(table[i].ms, buf), table[i].want,
+		    "a length of time");
+}
+
+static void
+test_supervisor_status(void)
+{
+	static struct supervisor s;
+	static const struct timing t = { .first_ms = 600000,
+		.poll_ms = 600000 };
+	char text[256];
+
+	setenv("TZ", "UTC0", 1);
+	tzset();
+	monitor_example(&s.monitor, &t);
+	s.starts = 4;
+	s.start_due = 11200;
+	s.state = SSH_WAITING;
+	supervisor_status(&s, 1000, text, sizeof(text));
+	is_text(text, "down, start 5 in 11 s", "status while waiting");
+	s.state = SSH_ENDING;
+	s.ssh = 4711;
+	supervisor_status(&s, 1000, text, sizeof(text));
+	is_text(text, "ending ssh pid 4711 (start 4)", "status while ending");
+
+	s.state = SSH_RUNNING;
+	s.starts = 5;
+	s.started_at = 1000;
+	s.up_since = -1;
+	s.monitor.on = false;
+	s.monitor.round_trip_ms = -1;
+	supervisor_status(&s, 91000, text, sizeof(text));
+	is_text(text, "started 1m30s, ssh pid 4711 (start 5), not monitored",
+	    "status without a monitor");
+	s.monitor.on = true;
+	monitor_start(&s.monitor, 1000);
+	supervisor_status(&s, 91000, text, sizeof(text));
+	is_text(text,
+	    "started 1m30s, ssh pid 4711 (start 5), not tested yet, "
+	    "next in 510 s",
+	    "status before the first test");
+	s.up_since = 1000;
+	s.monitor.round_trip_ms = 23;
+	s.monitor.passed_at = 50531;
+	s.monitor.next_due = 273913000;
+	supervisor_status(&s, 273601000, text, sizeof(text));
+	is_text(text,
+	    "up 3d04h, ssh pid 4711 (start 5), last test 23 ms at 14:02:11, "
+	    "next in 312 s",
+	    "status after a test");
+	s.monitor.phase = TEST_AWAIT;
+	supervisor_status(&s, 273601000, text, sizeof(text));
+	is_text(text,
+	    "up 3d04h, ssh pid 4711 (start 5), last test 23 ms at 14:02:11, "
+	    "testing now",
+	    "status during a test");
+}
+
+static void
+test_supervisor_due(void)
+{
+	static const struct {
+		enum supervisor_state state;
+		int64_t start_due, end_due, life_due, stop_due, want;
+	} table[] = {
+		{ SSH_WAITING, 500, 400, NEVER, NEVER, 500 },
+		{ SSH_WAITING, 500, 400, 450, NEVER, 450 },
+		{ SSH_RUNNING, 500, 400, NEVER, NEVER, NEVER },
+		{ SSH_RUNNING, 500, 400, 700, NEVER, 700 },
+		{ SSH_RUNNING, 500, 400, 700, 600, 600 },
+		{ SSH_ENDING, 300, 400, NEVER, NEVER, 400 },
+		{ SSH_ENDING, 300, 400, 350, NEVER, 350 },
+	};
+	static struct supervisor s;
+	size_t i;
+
+	for (i = 0; i < COUNT(table); i++) {
+		s.state = table[i].state;
+		s.start_due = table[i].start_due;
+		s.end_due = table[i].end_due;
+		s.life_due = table[i].life_due;
+		s.stop_due = table[i].stop_due;
+		is_int(supervisor_due(&s), table[i].want,
+		    "when the supervisor wakes");
+	}
+}
+
 int
 main(void)
 {
 	test_number_parse();
+	test_text_shown();
+	test_earlier();
+	test_pollset();
+	test_settings_numbers();
+	test_settings_texts();
+	test_setting_allowed();
+	test_settings_read();
+	test_monitor_port_parse();
+	test_timing_derive();
+	test_commands();
+	test_commands_ended();
+	test_commands_noted();
+	test_ntservice();
+	test_policy_death();
+	test_policy_tries();
+	test_policy_backoff();
+	test_signals_exit();
+	test_line_match();
+	test_address_loopback();
+	test_monitor_due();
+	test_monitor_hurry();
+	test_span_text();
+	test_supervisor_status();
+	test_supervisor_due();
 	printf("1..%d\n", tests);
 	return failures != 0;
 }
