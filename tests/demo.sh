@@ -274,6 +274,8 @@ say "A private sshd on port $sshd_port plays the server.  The monitor's poll is"
 say "set to 6 seconds, to see something within a minute; the default is 600."
 echo
 server_start
+"$ssh" -F "$work/ssh_config" -o BatchMode=yes server true </dev/null ||
+    die "sshd refuses $(id -un): $(tail -n 1 "$work/sshd.log")"
 begin=$(now)
 export AUTOSSH_POLL=6 AUTOSSH_FIRST_POLL=2
 say "\$ export AUTOSSH_POLL=6 AUTOSSH_FIRST_POLL=2"
