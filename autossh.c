@@ -21,14 +21,16 @@
  * functions that act decide nothing.
  *
  * Sections, bottom up: constants and types; systems; small helpers; log;
- * settings; command line; policy; signals; terminal; private directory;
- * monitor; pidfile and background; the ssh process; supervisor; usage and main.
+ * settings; command line; policy; signals; terminal; processes; private
+ * directory; monitor; passphrase and its helper; pidfile and background; the
+ * ssh process; supervisor; usage and main.
  */
 
 #ifdef HAVE_CONFIG_H
 #include "config.h"
 #endif
 
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -38,6 +40,7 @@
 
 #include <netinet/in.h>
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -93,11 +96,20 @@
 #define BACKLOG 128      /* connections that the kernel keeps for us */
 #define PRIVATE_SEND "w" /* socket that ssh listens on */
 #define PRIVATE_BACK "r" /* socket that autossh listens on */
+#define PRIVATE_ASK "a"  /* socket that the helper asks on */
+#define PRIVATE_HELPER "autossh-askpass" /* link to ourselves */
 #define PRIVATE_PATH_MOST sizeof(((struct sockaddr_un *)0)->sun_path)
 #define PRIVATE_MOST (PRIVATE_PATH_MOST - 20) /* leaves room for a name */
 #define AUTO_PORT_LEAST 20000 /* on the server, below what systems hand out */
 #define AUTO_PORT_MOST 32767
-#define POLLSET_MOST (CALLERS_MOST + 16)
+#define POLLSET_MOST (CALLERS_MOST + 2 * ASKERS_MOST + 16)
+#define SECRET_MOST 1023  /* bytes of a passphrase; ssh takes no more */
+#define QUESTION_MOST 200 /* bytes of a question that are looked at */
+#define ASKER_MOST 2047   /* bytes of a request of the helper */
+#define ASKERS_MOST 8
+#define ASKER_WAIT_MS 10000   /* for the helper's request */
+#define COMMAND_WAIT_MS 60000 /* for the command that prints a passphrase */
+#define ANSWERED_MOST 32      /* questions in one life of ssh */
 #define FORWARD_MOST (PRIVATE_PATH_MOST + 32)
 #define VALUE_SHOWN 64 /* bytes of a bad value that a message repeats */
 #define TEXT_MOST 1024 /* bytes of a formatted message */
@@ -131,9 +143,23 @@ struct settings {
 	int64_t poll; /* seconds */
 	const char *logfile;
 	const char *message;
+	const char *passphrase;
 	const char *path;
 	const char *pidfile;
 	const char *port;
+};
+
+/* Where the answer to ssh's questions comes from: AUTOSSH_PASSPHRASE. */
+struct passphrase_from {
+	enum {
+		PASSPHRASE_NONE,
+		PASSPHRASE_ASK,
+		PASSPHRASE_FD,
+		PASSPHRASE_FILE,
+		PASSPHRASE_EXEC
+	} source;
+	int fd;
+	const char *argument; /* path or command */
 };
 
 /* What the monitor is told to use, by AUTOSSH_PORT or option -M. */
@@ -230,7 +256,54 @@ follow_parent(void)
 #endif
 }
 
+/* Says who is at the other end of the local socket FD. */
+static bool
+peer_uid(int fd, uid_t *uid)
+{
+#if defined(SO_PEERCRED) && defined(__linux__)
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == -1)
+		return false;
+	*uid = peer.uid;
+	return true;
+#else
+	gid_t gid;
+
+	return getpeereid(fd, uid, &gid) == 0;
+#endif
+}
+
+/* Keeps the process from being dumped and traced. */
+static void
+process_hide(void)
+{
+#if defined(PR_SET_DUMPABLE)
+	prctl(PR_SET_DUMPABLE, 0);
+#elif defined(PROC_TRACE_CTL)
+	int how = PROC_TRACE_CTL_DISABLE;
+
+	procctl(P_PID, 0, PROC_TRACE_CTL, &how);
+#endif
+}
+
+static void
+memory_leave_out_of_dumps(void *memory, size_t size)
+{
+#if defined(MADV_DONTDUMP)
+	(void)madvise(memory, size, MADV_DONTDUMP);
+#elif defined(MADV_NOCORE)
+	(void)madvise(memory, size, MADV_NOCORE);
+#else
+	(void)memory;
+	(void)size;
+#endif
+}
+
 /* ---- small helpers ----------------------------------------------------- */
+
+extern char **environ;
 
 /* The time in ms on a clock that nobody sets. */
 static int64_t
@@ -357,18 +430,28 @@ number_parse(const char *text, int64_t least, int64_t most, int64_t *number)
 }
 
 /*
- * Copies TEXT for a message: at most VALUE_SHOWN bytes, and nothing that could
- * move a terminal's cursor or break a log line.  Returns BUF.
+ * Copies TEXT for a message: as much as BUF holds, and nothing that could move
+ * a terminal's cursor or break a log line.  Returns BUF.
  */
 static const char *
-text_shown(const char *text, char buf[VALUE_SHOWN + 4])
+text_clean(const char *text, char *buf, size_t size)
 {
 	size_t i;
 
-	for (i = 0; text[i] != '\0' && i < VALUE_SHOWN; i++)
-		buf[i] = text[i] < ' ' || text[i] > '~' ? '?' : text[i];
+	for (i = 0; text[i] != '\0' && i + 4 < size; i++) {
+		buf[i] = text[i] == '\n' ? ' ' : text[i];
+		if (buf[i] < ' ' || buf[i] > '~')
+			buf[i] = '?';
+	}
 	strcpy(buf + i, text[i] == '\0' ? "" : "...");
 	return buf;
+}
+
+/* The same for a bad value, of which a few bytes will do. */
+static const char *
+text_shown(const char *text, char buf[VALUE_SHOWN + 4])
+{
+	return text_clean(text, buf, VALUE_SHOWN + 4);
 }
 
 /* ---- log: syslog, a file, or standard output; errors on stderr too ----- */
@@ -593,6 +676,7 @@ enum setting_kind {
 	SETTING_FLAG,   /* set, to anything */
 	SETTING_YES,    /* yes; no and empty are as if unset */
 	SETTING_NUMBER, /* LEAST..MOST */
+	SETTING_SOURCE, /* as passphrase_from_parse() reads it; never shown */
 	SETTING_TEXT    /* LEAST..MOST bytes; with LEAST 0, empty is unset */
 };
 
@@ -629,6 +713,10 @@ static const struct setting {
 	{ "AUTOSSH_NTSERVICE", SETTING_YES, 0, 0, 0, NULL, AT(ntservice),
 	    "unset",
 	    "yes: run as a service: ssh -N, log to stdout, restart always" },
+	{ "AUTOSSH_PASSPHRASE", SETTING_SOURCE, 0, 0, 0, NULL, AT(passphrase),
+	    "unset: ssh asks",
+	    "where answers to ssh come from: ask, fd:N, file:PATH, "
+	    "exec:COMMAND" },
 	{ "AUTOSSH_PATH", SETTING_TEXT, 1, PATH_MAX - 1, 0, PATH_SSH, AT(path),
 	    PATH_SSH, "the ssh to run; without a slash looked up in PATH" },
 	{ "AUTOSSH_PIDFILE", SETTING_TEXT, 0, PATH_MAX - 1, 0, NULL,
@@ -640,6 +728,37 @@ static const struct setting {
 #undef AT
 };
 #define NSETTINGS (sizeof(settings_table) / sizeof(settings_table[0]))
+
+/*
+ * Reads VALUE (NULL: unset) of AUTOSSH_PASSPHRASE.  Returns false if it is
+ * nothing that is known.
+ */
+static bool
+passphrase_from_parse(const char *value, struct passphrase_from *from)
+{
+	int64_t fd;
+
+	memset(from, 0, sizeof(*from));
+	if (value == NULL)
+		return true;
+	if (strcmp(value, "ask") == 0) {
+		from->source = PASSPHRASE_ASK;
+	} else if (strncmp(value, "fd:", 3) == 0) {
+		from->source = PASSPHRASE_FD;
+		if (!number_parse(value + 3, 0, INT_MAX, &fd))
+			return false;
+		from->fd = (int)fd;
+	} else if (strncmp(value, "file:", 5) == 0) {
+		from->source = PASSPHRASE_FILE;
+		from->argument = value + 5;
+	} else if (strncmp(value, "exec:", 5) == 0) {
+		from->source = PASSPHRASE_EXEC;
+		from->argument = value + 5;
+	} else {
+		return false;
+	}
+	return from->argument == NULL || from->argument[0] != '\0';
+}
 
 /* Says into BUF what the variable S takes. */
 static void
@@ -658,6 +777,9 @@ setting_allowed(const struct setting *s, char *buf, size_t size)
 		    s->least < 0 ? 0 : s->least, s->most,
 		    s->least < 0 ? ", or any negative one" : "");
 		break;
+	case SETTING_SOURCE:
+		snprintf(buf, size, "ask, fd:N, file:PATH or exec:COMMAND");
+		break;
 	case SETTING_TEXT:
 		snprintf(buf, size, "%" PRId64 " to %" PRId64 " bytes",
 		    s->least, s->most);
@@ -675,6 +797,7 @@ setting_read(struct settings *set, const struct setting *s, const char *value)
 	void *place = (char *)set + s->offset;
 	int64_t *number = place;
 	const char **text = place;
+	struct passphrase_from from;
 	int64_t len;
 
 	switch (s->kind) {
@@ -689,6 +812,9 @@ setting_read(struct settings *set, const struct setting *s, const char *value)
 		*number = s->number;
 		return value == NULL ||
 		       number_parse(value, s->least, s->most, number);
+	case SETTING_SOURCE:
+		*text = value;
+		return passphrase_from_parse(value, &from);
 	case SETTING_TEXT:
 		*text = s->text;
 		len = value == NULL ? 0 : (int64_t)strlen(value);
@@ -715,6 +841,9 @@ settings_read(struct settings *set)
 		if (setting_read(set, s, value))
 			continue;
 		setting_allowed(s, allowed, sizeof(allowed));
+		if (s->kind == SETTING_SOURCE) /* it may be the secret itself */
+			die("%s: its value is not allowed; it takes %s",
+			    s->name, allowed);
 		die("%s: \"%s\" is not allowed; it takes %s", s->name,
 		    text_shown(value, shown), allowed);
 	}
@@ -1211,16 +1340,150 @@ terminal_gone(const struct terminal *t)
 	return t->controlling && !terminal_there();
 }
 
+/* ---- processes: what we start, and how --------------------------------- */
+
+/* Has 0, 1 and 2 open, so that nothing of ours can land there. */
+static void
+descriptors_fill(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR | O_NOCTTY);
+		if (fd == -1)
+			die("cannot open /dev/null: %s", strerror(errno));
+	} while (fd <= 2);
+	close(fd);
+}
+
+/*
+ * Finds PROGRAM as execvp(3) does: looked up in PATH if it holds no slash.
+ * Returns false with errno set if there is none that may be executed.
+ */
+static bool
+program_find(const char *program, char path[PATH_MAX])
+{
+	const char *dirs = getenv("PATH");
+	const char *end;
+	struct stat st;
+	int error = ENOENT;
+
+	if (strchr(program, '/') != NULL) {
+		snprintf(path, PATH_MAX, "%s", program);
+		return true; /* exec says what is wrong with it */
+	}
+	for (dirs = dirs != NULL ? dirs : "/usr/bin:/bin"; dirs != NULL;
+	     dirs = *end == ':' ? end + 1 : NULL) {
+		end = dirs + strcspn(dirs, ":");
+		if (snprintf(path, PATH_MAX, "%.*s%s%s", (int)(end - dirs),
+			dirs, end == dirs ? "" : "/", program) >= PATH_MAX)
+			continue;
+		if (stat(path, &st) == -1 || !S_ISREG(st.st_mode))
+			continue;
+		if (access(path, X_OK) == 0)
+			return true;
+		error = errno;
+	}
+	errno = error;
+	return false;
+}
+
+/* Finds the program file of autossh, which was started as NAME. */
+static bool
+program_self(const char *name, char path[PATH_MAX])
+{
+	char found[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - 1);
+
+	if (n > 0) {
+		path[n] = '\0';
+		return true;
+	}
+	return program_find(name, found) && realpath(found, path) != NULL;
+}
+
+/* Whether ENTRY ("NAME=value") has the name of one of LIST. */
+static bool
+environment_names(const char *const *list, const char *entry)
+{
+	size_t len = strcspn(entry, "=") + 1;
+
+	for (; *list != NULL; list++) {
+		if (strncmp(*list, entry, len) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A copy of the environment without what is meant for autossh alone, and with
+ * MORE ("NAME=value", NULL-terminated) instead of variables of the same name.
+ * Free it with free().  Returns NULL if there is no memory.
+ */
+static char **
+environment_make(const char *const *more)
+{
+	static const char *const ours[] = {
+		"NOTIFY_SOCKET=", "WATCHDOG_USEC=", "WATCHDOG_PID=", NULL
+	};
+	size_t n = 0, i;
+	char **env;
+
+	while (environ[n] != NULL)
+		n++;
+	for (i = 0; more[i] != NULL; i++)
+		n++;
+	env = calloc(n + 1, sizeof(*env));
+	if (env == NULL)
+		return NULL;
+	n = 0;
+	for (i = 0; environ[i] != NULL; i++) {
+		if (!environment_names(ours, environ[i]) &&
+		    !environment_names(more, environ[i]))
+			env[n++] = environ[i];
+	}
+	for (i = 0; more[i] != NULL; i++)
+		env[n++] = (char *)(uintptr_t)more[i];
+	return env;
+}
+
+/*
+ * Forks a child that is as if autossh had never been, but ends with it.
+ * Returns as fork(2) does.
+ */
+static pid_t
+process_fork(const struct signals *signals)
+{
+	pid_t parent = getpid();
+	sigset_t all, mask;
+	pid_t pid;
+
+	/* a signal to the child must not reach our handlers */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &mask);
+	pid = fork();
+	if (pid != 0) {
+		sigprocmask(SIG_SETMASK, &mask, NULL);
+		return pid;
+	}
+	follow_parent();
+	if (getppid() != parent)
+		_exit(1); /* it died before we were to follow it */
+	signals_restore(signals);
+	return 0;
+}
+
 /* ---- private directory: what no other user may reach ------------------- */
 
-/* Where the monitor's sockets are.  The exit handler removes it all. */
+/* Where our sockets are.  The exit handler removes it all. */
 static struct {
 	char path[PRIVATE_MOST + 1]; /* empty: not made yet */
 	pid_t owner;                 /* who may remove it */
 } private;
 
 /* Everything that may be in it. */
-static const char *const private_names[] = { PRIVATE_SEND, PRIVATE_BACK };
+static const char *const private_names[] = { PRIVATE_SEND, PRIVATE_BACK,
+	PRIVATE_ASK, PRIVATE_HELPER };
 
 /* Writes the path of NAME in the private directory into PATH. */
 static void
@@ -1297,81 +1560,6 @@ private_has(const char *name)
 	return lstat(path, &st) == 0;
 }
 
-/* The address of the socket NAME in the private directory. */
-static void
-private_address(struct address *a, const char *name)
-{
-	memset(a, 0, sizeof(*a));
-	a->sa.un.sun_family = AF_UNIX;
-	private_name(name, a->sa.un.sun_path);
-	a->len = sizeof(a->sa.un);
-}
-
-/* ---- monitor: does what we send through ssh come back? ----------------- */
-
-/* A connection to our listener; ours until it turns out to be a stranger's. */
-struct caller {
-	int fd;
-	size_t matched; /* bytes of the line that have come */
-	int64_t due;    /* when the rest must have come */
-};
-
-enum test_phase {
-	TEST_NONE,    /* no test is under way */
-	TEST_CONNECT, /* waiting for the connection to ssh */
-	TEST_SEND,    /* sending the line */
-	TEST_AWAIT    /* waiting for it to come back */
-};
-
-enum test_result { TEST_OPEN, TEST_PASSED, TEST_FAILED };
-
-struct monitor {
-	/* constant once set up */
-	const struct timing *timing;
-	const char *message;
-	bool on;
-	bool echo;           /* the line comes back on the same connection */
-	bool chosen;         /* both ends here are in the private directory */
-	bool ipv6;           /* both ends there are of IPv6 */
-	struct address send; /* where ssh listens */
-	struct address back; /* where we listen */
-	char local[FORWARD_MOST];  /* argument of -L; empty: none is needed */
-	char remote[FORWARD_MOST]; /* argument of -R */
-
-	int listen_fd;
-	int64_t accept_due; /* accept nothing before; 0: at any time */
-	int64_t next_due;   /* of the next test; NEVER: none is due */
-
-	/* the test that is under way */
-	enum test_phase phase;
-	int64_t begun;
-	int64_t due; /* when a connection, or the echo, must have come */
-	int send_fd;
-	char line[512];
-	size_t len, sent;
-	struct caller callers[CALLERS_MOST]; /* [0] is the echo */
-	int ncallers;
-
-	int64_t round_trip_ms; /* of the last test that passed; -1: none */
-	time_t passed_at;      /* its end */
-};
-
-/*
- * Compares N bytes that came with the part of the line that is still missing.
- * Returns how many bytes of the line have come then, or -1: it is not the line.
- * What follows the whole line does not count.
- */
-static ssize_t
-line_match(
-    const char *line, size_t len, size_t matched, const char *bytes, size_t n)
-{
-	if (n > len - matched)
-		n = len - matched;
-	if (memcmp(line + matched, bytes, n) != 0)
-		return -1;
-	return (ssize_t)(matched + n);
-}
-
 /* The loopback address with PORT, of IPv6 or IPv4. */
 static void
 address_loopback(struct address *a, bool ipv6, int port)
@@ -1405,6 +1593,117 @@ address_listen(const struct address *a)
 	return fd;
 }
 
+/* The address of the socket NAME in the private directory. */
+static void
+private_address(struct address *a, const char *name)
+{
+	memset(a, 0, sizeof(*a));
+	a->sa.un.sun_family = AF_UNIX;
+	private_name(name, a->sa.un.sun_path);
+	a->len = sizeof(a->sa.un);
+}
+
+/*
+ * A socket that listens.  Without descriptors for what has come it rests for a
+ * while, or poll() would report the same callers again and again.
+ */
+struct listener {
+	int fd;      /* -1: it does not listen */
+	int64_t due; /* end of its rest; 0: it has none */
+};
+
+static void
+listener_watch(const struct listener *l, struct pollset *set)
+{
+	if (l->due == 0)
+		pollset_add(set, l->fd, POLLIN);
+}
+
+static int64_t
+listener_due(const struct listener *l)
+{
+	return l->due == 0 ? NEVER : l->due;
+}
+
+/* Accepts a connection.  Returns -1 if there is none, or none can be had. */
+static int
+listener_accept(struct listener *l, int64_t now)
+{
+	int fd;
+
+	if (l->fd == -1 || now < l->due)
+		return -1;
+	l->due = 0;
+	fd = fd_ours(accept(l->fd, NULL, NULL));
+	if (fd == -1 && (errno == EMFILE || errno == ENFILE))
+		l->due = now + ACCEPT_PAUSE_MS;
+	return fd;
+}
+
+/* ---- monitor: does what we send through ssh come back? ----------------- */
+
+/* A connection to our listener; ours until it turns out to be a stranger's. */
+struct caller {
+	int fd;
+	size_t matched; /* bytes of the line that have come */
+	int64_t due;    /* when the rest must have come */
+};
+
+enum test_phase {
+	TEST_NONE,    /* no test is under way */
+	TEST_CONNECT, /* waiting for the connection to ssh */
+	TEST_SEND,    /* sending the line */
+	TEST_AWAIT    /* waiting for it to come back */
+};
+
+enum test_result { TEST_OPEN, TEST_PASSED, TEST_FAILED };
+
+struct monitor {
+	/* constant once set up */
+	const struct timing *timing;
+	const char *message;
+	bool on;
+	bool echo;           /* the line comes back on the same connection */
+	bool chosen;         /* both ends here are in the private directory */
+	bool ipv6;           /* both ends there are of IPv6 */
+	struct address send; /* where ssh listens */
+	struct address back; /* where we listen */
+	char local[FORWARD_MOST];  /* argument of -L; empty: none is needed */
+	char remote[FORWARD_MOST]; /* argument of -R */
+
+	struct listener listener;
+	int64_t next_due; /* of the next test; NEVER: none is due */
+
+	/* the test that is under way */
+	enum test_phase phase;
+	int64_t begun;
+	int64_t due; /* when a connection, or the echo, must have come */
+	int send_fd;
+	char line[512];
+	size_t len, sent;
+	struct caller callers[CALLERS_MOST]; /* [0] is the echo */
+	int ncallers;
+
+	int64_t round_trip_ms; /* of the last test that passed; -1: none */
+	time_t passed_at;      /* its end */
+};
+
+/*
+ * Compares N bytes that came with the part of the line that is still missing.
+ * Returns how many bytes of the line have come then, or -1: it is not the line.
+ * What follows the whole line does not count.
+ */
+static ssize_t
+line_match(
+    const char *line, size_t len, size_t matched, const char *bytes, size_t n)
+{
+	if (n > len - matched)
+		n = len - matched;
+	if (memcmp(line + matched, bytes, n) != 0)
+		return -1;
+	return (ssize_t)(matched + n);
+}
+
 /*
  * Whether FD is connected to itself, as TCP allows when nothing listens on a
  * port and the kernel chooses the same one for this end.
@@ -1423,62 +1722,61 @@ fd_meets_itself(int fd)
 	       memcmp(&here.sa, &there.sa, here.len) == 0;
 }
 
-/*
- * Moves both local ends to a private directory and chooses the port between the
- * ends on the server.  Another one for every ssh, so that a port that is still
- * held for the last one cannot block this one.  Returns false with errno set.
- */
+/* Moves both local ends into the private directory. */
 static bool
-monitor_choose(struct monitor *m)
+monitor_place(struct monitor *m)
+{
+	fd_close(&m->listener.fd);
+	private_address(&m->send, PRIVATE_SEND);
+	private_address(&m->back, PRIVATE_BACK);
+	m->listener.fd = address_listen(&m->back);
+	return m->listener.fd != -1;
+}
+
+/* Names the forwardings of a private monitor, with PORT on the server. */
+static void
+monitor_name(struct monitor *m, int port)
 {
 	const char *host = m->ipv6 ? "[::1]" : "127.0.0.1";
-	uint32_t number;
-	int port;
 
-	if (getentropy(&number, sizeof(number)) == -1)
-		return false;
-	port = AUTO_PORT_LEAST +
-	       (int)(number % (AUTO_PORT_MOST - AUTO_PORT_LEAST + 1));
-	if (!private_has(PRIVATE_BACK)) {
-		/* not made yet, or something removed it */
-		fd_close(&m->listen_fd);
-		if (!private_make())
-			return false;
-		private_address(&m->send, PRIVATE_SEND);
-		private_address(&m->back, PRIVATE_BACK);
-		m->listen_fd = address_listen(&m->back);
-		if (m->listen_fd == -1)
-			return false;
-	}
-	private_unlink(PRIVATE_SEND); /* ssh does not replace a leftover */
 	snprintf(m->local, sizeof(m->local), "%s:%s:%d", m->send.sa.un.sun_path,
 	    host, port);
 	snprintf(m->remote, sizeof(m->remote), "%s:%d:%s", host, port,
 	    m->back.sa.un.sun_path);
+}
+
+/*
+ * Chooses the port between the ends on the server.  Another one for every ssh,
+ * so that a port that is still held for the last one cannot block this one.
+ */
+static bool
+monitor_choose(struct monitor *m)
+{
+	uint32_t number;
+
+	if (getentropy(&number, sizeof(number)) == -1)
+		return false;
+	private_unlink(PRIVATE_SEND); /* ssh does not replace a leftover */
+	monitor_name(
+	    m, AUTO_PORT_LEAST +
+		   (int)(number % (AUTO_PORT_MOST - AUTO_PORT_LEAST + 1)));
 	return true;
 }
 
-/* Sets the monitor up.  It listens from now on; if it cannot, autossh ends. */
+/* Decides what the monitor needs, given what -M says and whether -6 was. */
 static void
-monitor_open(struct monitor *m, const struct monitor_port *mp, bool ipv6,
-    const struct timing *t, const char *message)
+monitor_plan(struct monitor *m, const struct monitor_port *mp, bool ipv6)
 {
 	const char *host = ipv6 ? "[::1]" : "127.0.0.1";
 
 	memset(m, 0, sizeof(*m));
-	m->timing = t;
-	m->message = message;
-	m->listen_fd = m->send_fd = -1;
+	m->listener.fd = m->send_fd = -1;
 	m->next_due = NEVER;
 	m->round_trip_ms = -1;
 	m->chosen = mp->chosen;
 	m->ipv6 = ipv6;
 	m->on = mp->chosen || mp->port != 0;
 	m->echo = mp->echo_port != 0;
-	if (m->chosen && !monitor_choose(m))
-		die("cannot make the monitor's sockets in XDG_RUNTIME_DIR, "
-		    "TMPDIR or /tmp: %s",
-		    strerror(errno));
 	if (m->chosen || !m->on)
 		return;
 	address_loopback(&m->send, ipv6, mp->port);
@@ -1486,13 +1784,22 @@ monitor_open(struct monitor *m, const struct monitor_port *mp, bool ipv6,
 	    m->echo ? mp->echo_port : mp->port);
 	if (m->echo)
 		return;
+	address_loopback(&m->back, ipv6, mp->port + 1);
 	snprintf(m->remote, sizeof(m->remote), "%d:%s:%d", mp->port, host,
 	    mp->port + 1);
-	address_loopback(&m->back, ipv6, mp->port + 1);
-	m->listen_fd = address_listen(&m->back);
-	if (m->listen_fd == -1)
+}
+
+/* Listens from now on, if it is on a port; one that is taken ends autossh. */
+static void
+monitor_listen(struct monitor *m, const struct monitor_port *mp)
+{
+	if (!m->on || m->echo || m->chosen)
+		return;
+	m->listener.fd = address_listen(&m->back);
+	if (m->listener.fd == -1)
 		die("cannot listen on %s port %d: %s",
-		    ipv6 ? "::1" : "127.0.0.1", mp->port + 1, strerror(errno));
+		    m->ipv6 ? "::1" : "127.0.0.1", mp->port + 1,
+		    strerror(errno));
 }
 
 static void
@@ -1677,25 +1984,16 @@ caller_oldest(const struct monitor *m)
  * oldest making room where there is none; else they are turned away.
  */
 static void
-monitor_accept(struct monitor *m, const struct pollset *set, int64_t now)
+monitor_accept(struct monitor *m, int64_t now)
 {
 	bool hear = m->phase != TEST_NONE && m->due != NEVER;
 	struct caller *c;
 	int fd;
 
-	if (!pollset_ready(set, m->listen_fd))
-		return;
-	if (hear && m->ncallers == CALLERS_MOST)
-		caller_drop(m, caller_oldest(m));
 	while (m->ncallers < CALLERS_MOST) {
-		fd = fd_ours(accept(m->listen_fd, NULL, NULL));
-		if (fd == -1 && (errno == EMFILE || errno == ENFILE)) {
-			m->accept_due = now + ACCEPT_PAUSE_MS;
-			if (m->ncallers > 0)
-				caller_drop(m, caller_oldest(m));
-		}
+		fd = listener_accept(&m->listener, now);
 		if (fd == -1)
-			return;
+			break;
 		if (!hear) {
 			close(fd);
 			continue;
@@ -1705,6 +2003,9 @@ monitor_accept(struct monitor *m, const struct pollset *set, int64_t now)
 		c->matched = 0;
 		c->due = now + m->timing->timeout_ms;
 	}
+	if (hear && (m->ncallers == CALLERS_MOST || m->listener.due != 0) &&
+	    m->ncallers > 0)
+		caller_drop(m, caller_oldest(m));
 }
 
 /* Hears the callers.  Strangers are dropped; the echo has no second chance. */
@@ -1740,8 +2041,7 @@ monitor_watch(const struct monitor *m, struct pollset *set)
 {
 	int i;
 
-	if (m->accept_due == 0)
-		pollset_add(set, m->listen_fd, POLLIN);
+	listener_watch(&m->listener, set);
 	if (m->phase == TEST_CONNECT || m->phase == TEST_SEND)
 		pollset_add(set, m->send_fd, POLLOUT);
 	for (i = 0; i < m->ncallers; i++)
@@ -1754,8 +2054,7 @@ monitor_due(const struct monitor *m)
 	int64_t due = m->phase == TEST_NONE ? m->next_due : m->due;
 	int i;
 
-	if (m->accept_due != 0)
-		due = earlier(due, m->accept_due);
+	due = earlier(due, listener_due(&m->listener));
 	for (i = 0; i < m->ncallers; i++)
 		due = earlier(due, m->callers[i].due);
 	return due;
@@ -1793,11 +2092,9 @@ monitor_run(struct monitor *m, const struct pollset *set, int64_t now)
 {
 	enum test_result r = TEST_OPEN;
 
-	if (now >= m->accept_due)
-		m->accept_due = 0;
 	if (m->phase != TEST_NONE || now >= m->next_due)
 		r = test_step(m, set, now);
-	monitor_accept(m, set, now);
+	monitor_accept(m, now);
 	if (r == TEST_OPEN)
 		return r;
 	test_close(m);
@@ -1807,6 +2104,758 @@ monitor_run(struct monitor *m, const struct pollset *set, int64_t now)
 		m->passed_at = time(NULL);
 	}
 	return r;
+}
+
+/* ---- passphrase: where it comes from, and what ssh asks for ------------- */
+
+/*
+ * The one page that holds secrets: locked, left out of dumps, wiped at exit.
+ * The exit handler has no argument.
+ */
+static struct secrets {
+	char kept[SECRET_MOST + 1]; /* asked for or read at the start */
+	char used[SECRET_MOST + 1]; /* fetched for one question */
+	size_t nused;
+} * secrets;
+
+/* Overwrites memory in a way that the compiler cannot leave out. */
+static void
+wipe(void *memory, size_t size)
+{
+	volatile unsigned char *p = memory;
+
+	while (size-- > 0)
+		*p++ = 0;
+}
+
+static void
+secrets_wipe(void)
+{
+	if (secrets != NULL)
+		wipe(secrets, sizeof(*secrets));
+}
+
+/* Makes the page and keeps others from looking into this process. */
+static void
+secrets_open(void)
+{
+	void *page = mmap(NULL, sizeof(*secrets), PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (page == MAP_FAILED)
+		die("out of memory");
+	memory_leave_out_of_dumps(page, sizeof(*secrets));
+	process_hide();
+	secrets = page;
+}
+
+/* Locks the page.  A lock does not survive the fork to the background. */
+static void
+secrets_lock(void)
+{
+	if (mlock(secrets, sizeof(*secrets)) == -1)
+		log_msg(LOG_WARNING,
+		    "cannot lock the passphrase in memory, it may be swapped "
+		    "out: %s",
+		    strerror(errno));
+}
+
+/* Cuts TEXT off at the end of its first line. */
+static void
+line_cut(char *text)
+{
+	text[strcspn(text, "\r\n")] = '\0';
+}
+
+/*
+ * Reads the first line of FD into LINE.  With READ_MORE, reads until it is
+ * complete.  Returns NULL, or what is wrong.
+ */
+static const char *
+line_read(int fd, char line[SECRET_MOST + 1])
+{
+	size_t n = 0;
+	ssize_t got = 1;
+
+	while (n < SECRET_MOST && got > 0) {
+		/* byte by byte: a terminal or pipe may hold more than ours */
+		got = read(fd, line + n, 1);
+		if (got == -1)
+			return strerror(errno);
+		if (got == 1 && line[n++] == '\n')
+			break;
+	}
+	line[n] = '\0';
+	if (n == SECRET_MOST && line[n - 1] != '\n')
+		return "the first line is too long";
+	line_cut(line);
+	return line[0] == '\0' ? "the first line is empty" : NULL;
+}
+
+/* The signal that came while the question stood; a handler has no argument. */
+static volatile sig_atomic_t ask_signal;
+
+static void
+ask_note(int sig)
+{
+	ask_signal = sig;
+}
+
+/*
+ * Asks once on TTY, without echo.  Signals end the question, so that the modes
+ * of the terminal can be put back first.  Returns NULL, or what is wrong.
+ */
+static const char *
+ask_once(int tty, const char *question)
+{
+	static const int sigs[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP,
+		SIGTTIN, SIGTTOU };
+	struct sigaction act, old[sizeof(sigs) / sizeof(*sigs)];
+	struct termios modes, silent;
+	const char *wrong = "cannot set the terminal's modes";
+	size_t i;
+
+	memset(&act, 0, sizeof(act));
+	act.sa_handler = ask_note; /* without SA_RESTART: read() returns */
+	sigemptyset(&act.sa_mask);
+	for (i = 0; i < sizeof(sigs) / sizeof(*sigs); i++)
+		sigaction(sigs[i], &act, &old[i]);
+	if (tcgetattr(tty, &modes) == 0) {
+		silent = modes;
+		silent.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
+		if (tcsetattr(tty, TCSAFLUSH, &silent) == 0 &&
+		    ask_signal == 0) {
+			(void)!write(tty, question, strlen(question));
+			wrong = line_read(tty, secrets->kept);
+			(void)!write(tty, "\n", 1);
+		}
+		(void)tcsetattr(tty, TCSAFLUSH, &modes);
+	}
+	for (i = 0; i < sizeof(sigs) / sizeof(*sigs); i++)
+		sigaction(sigs[i], &old[i], NULL);
+	return wrong;
+}
+
+/* Asks on the terminal, again after each signal that did not end autossh. */
+static void
+passphrase_ask(const char *destination)
+{
+	char question[VALUE_SHOWN + 64], shown[VALUE_SHOWN + 4];
+	const char *wrong;
+	int tty = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	if (tty == -1)
+		die("AUTOSSH_PASSPHRASE=ask: no terminal to ask on: %s",
+		    strerror(errno));
+	snprintf(question, sizeof(question),
+	    "Passphrase or password for ssh to %s: ",
+	    text_shown(destination, shown));
+	do {
+		ask_signal = 0;
+		wrong = ask_once(tty, question);
+		if (ask_signal != 0)
+			(void)raise(ask_signal);
+	} while (ask_signal != 0);
+	close(tty);
+	if (wrong != NULL)
+		die("AUTOSSH_PASSPHRASE=ask: %s", wrong);
+}
+
+/* Reads the first line from descriptor FD and closes it. */
+static void
+passphrase_fd(int fd)
+{
+	const char *wrong = line_read(fd, secrets->kept);
+
+	if (wrong != NULL)
+		die("AUTOSSH_PASSPHRASE=fd:%d: %s", fd, wrong);
+	close(fd);
+	descriptors_fill();
+}
+
+/*
+ * Whether a file may be trusted with a passphrase: ours (UID) or root's, and
+ * nobody else reads it.  systemd hands a credential to a service that is not
+ * root's as a file of root's with an access list, whose mask shows as the
+ * permission of the group root.
+ */
+static bool
+passphrase_file_private(uid_t uid, uid_t owner, gid_t group, mode_t mode)
+{
+	if (!S_ISREG(mode) || (owner != uid && owner != 0))
+		return false;
+	if (uid != 0 && owner == 0 && group == 0)
+		mode &= ~(mode_t)S_IRGRP;
+	return (mode & (S_IRWXG | S_IRWXO)) == 0;
+}
+
+/* Reads the passphrase from a file.  Returns NULL, or what is wrong. */
+static const char *
+passphrase_file(const char *path)
+{
+	const char *wrong = NULL;
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+	if (fd == -1)
+		return strerror(errno);
+	if (fstat(fd, &st) == -1)
+		wrong = strerror(errno);
+	else if (!passphrase_file_private(
+		     geteuid(), st.st_uid, st.st_gid, st.st_mode))
+		wrong = "not a regular file that is yours or root's and that "
+			"no one else can read (chmod 600)";
+	else
+		wrong = line_read(fd, secrets->used);
+	fd_close(&fd);
+	return wrong;
+}
+
+/* Gets what can be had at the start, and checks what is there to be checked. */
+static void
+passphrase_open(const struct passphrase_from *from, const char *destination)
+{
+	const char *wrong;
+
+	if (from->source == PASSPHRASE_NONE)
+		return;
+	secrets_open();
+	if (from->source == PASSPHRASE_ASK)
+		passphrase_ask(destination);
+	else if (from->source == PASSPHRASE_FD)
+		passphrase_fd(from->fd);
+	else if (from->source == PASSPHRASE_FILE) {
+		wrong = passphrase_file(from->argument);
+		if (wrong != NULL)
+			die("AUTOSSH_PASSPHRASE=file: %s", wrong);
+		wipe(secrets->used, sizeof(secrets->used));
+	}
+}
+
+/*
+ * Whether TEXT, in lower case, has WORD between characters that are not
+ * letters or digits.
+ */
+static bool
+text_has_word(const char *text, const char *word)
+{
+	size_t len = strlen(word);
+	const char *p = text;
+
+	while ((p = strstr(p, word)) != NULL) {
+		if ((p == text || !isalnum((unsigned char)p[-1])) &&
+		    !isalnum((unsigned char)p[len]))
+			return true;
+		p++;
+	}
+	return false;
+}
+
+static bool
+text_has_any(const char *text, const char *const *words)
+{
+	for (; *words != NULL; words++) {
+		if (text_has_word(text, *words))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Whether a question of ssh's asks for the passphrase, password or PIN that we
+ * hold.  ssh's own questions are known by their form (sshconnect2.c,
+ * authfile.c, ssh-pkcs11.c); a prompt that the server chose stands behind
+ * "(user@host) " since OpenSSH 8.5, and must not ask for the passphrase of a
+ * key, which is none of its business.
+ */
+static bool
+question_answerable(const char *question)
+{
+	static const char *const secret[] = { "password", "passphrase", "pin",
+		NULL };
+	static const char *const other[] = { "new", "old", "current", "retype",
+		"again", "change", "changed", "expired", "one-time", "onetime",
+		"otp", "confirm", NULL };
+	char text[QUESTION_MOST + 1];
+	const char *last = strrchr(question, '\n');
+	const char *end;
+	size_t i, len;
+
+	/* the last line, in lower case, without what stands behind it */
+	last = last != NULL && last[1] != '\0' ? last + 1 : question;
+	for (i = 0; last[i] != '\0' && i < QUESTION_MOST; i++)
+		text[i] = (char)tolower((unsigned char)last[i]);
+	while (i > 0 && strchr(": ", text[i - 1]) != NULL)
+		i--;
+	text[i] = '\0';
+	len = i;
+
+	if (text[0] == '(' && (end = strstr(text, ") ")) != NULL)
+		return text_has_any(end, secret) &&
+		       !text_has_word(end, "passphrase") &&
+		       !text_has_any(end, other) && strchr(end, '?') == NULL;
+	if (strncmp(text, "enter passphrase for ", 21) == 0 ||
+	    strncmp(text, "enter pin for ", 14) == 0 ||
+	    strncmp(text, "password for ", 13) == 0)
+		return true;
+	if (len > 11 && strcmp(text + len - 11, "'s password") == 0 &&
+	    strchr(text, ' ') == text + len - 9)
+		return true;
+	return text_has_any(text, secret) && !text_has_any(text, other) &&
+	       strchr(text, '?') == NULL;
+}
+
+enum question_verdict { QUESTION_ANSWER, QUESTION_NOTICE, QUESTION_REFUSE };
+
+/* What to do with a question that ssh asks with SSH_ASKPASS_PROMPT=HINT. */
+static enum question_verdict
+question_judge(const char *hint, const char *question)
+{
+	if (strcmp(hint, "none") == 0)
+		return QUESTION_NOTICE;
+	if (strcmp(hint, "confirm") == 0 || !question_answerable(question))
+		return QUESTION_REFUSE;
+	return QUESTION_ANSWER;
+}
+
+/* A helper that has connected with a question of ssh's. */
+struct asker {
+	int fd;
+	int64_t due; /* when what it is waited for must have come; NEVER */
+	char text[ASKER_MOST + 1]; /* as helper_request() writes it */
+	size_t len;
+	bool complete;
+	long asked_by;   /* pid of the ssh that asks */
+	size_t question; /* where in text it begins */
+	int command_fd;  /* PASSPHRASE_EXEC: what the command prints; or -1 */
+	pid_t command;
+};
+
+/* The part that answers ssh's questions. */
+struct askpass {
+	const struct passphrase_from *from;
+	const struct signals *signals;
+	struct listener listener;
+	struct asker askers[ASKERS_MOST];
+	int naskers;
+	uint64_t answered[ANSWERED_MOST]; /* in this life of ssh */
+	size_t nanswered;
+};
+
+static bool
+askpass_on(const struct askpass *a)
+{
+	return a->from->source != PASSPHRASE_NONE;
+}
+
+/* Makes the helper's socket and link in the private directory. */
+static bool
+askpass_place(struct askpass *a, const char *self)
+{
+	struct address where;
+	char link[PRIVATE_PATH_MOST];
+
+	fd_close(&a->listener.fd);
+	private_address(&where, PRIVATE_ASK);
+	a->listener.fd = address_listen(&where);
+	private_name(PRIVATE_HELPER, link);
+	return a->listener.fd != -1 && symlink(self, link) == 0;
+}
+
+static void
+asker_drop(struct askpass *a, int i)
+{
+	struct asker *asker = &a->askers[i];
+
+	if (asker->command_fd != -1) {
+		(void)kill(asker->command, SIGTERM);
+		fd_close(&asker->command_fd);
+		wipe(secrets->used, sizeof(secrets->used));
+	}
+	fd_close(&asker->fd);
+	a->naskers--;
+	memmove(asker, asker + 1, (size_t)(a->naskers - i) * sizeof(*asker));
+}
+
+/* ssh has died: its questions are void. */
+static void
+askpass_stop(struct askpass *a)
+{
+	while (a->naskers > 0)
+		asker_drop(a, a->naskers - 1);
+	a->nanswered = 0;
+}
+
+/* Accepts helpers.  Only our own user's are heard; the oldest makes room. */
+static void
+askpass_accept(struct askpass *a, int64_t now)
+{
+	struct asker *asker;
+	uid_t uid;
+	int fd;
+
+	while ((fd = listener_accept(&a->listener, now)) != -1) {
+		if (!peer_uid(fd, &uid) || uid != geteuid()) {
+			close(fd);
+			continue;
+		}
+		if (a->naskers == ASKERS_MOST)
+			asker_drop(a, 0);
+		asker = &a->askers[a->naskers++];
+		asker->fd = fd;
+		asker->due = now + ASKER_WAIT_MS;
+		asker->len = 0;
+		asker->complete = false;
+		asker->command_fd = -1;
+	}
+}
+
+/*
+ * Reads more of what the helper sends: the pid of its ssh, the hint and the
+ * question, a line each, the last one being all the rest.  Returns false if it
+ * is to be dropped.
+ */
+static bool
+asker_read(struct asker *asker)
+{
+	char *hint, *question;
+	ssize_t n =
+	    read(asker->fd, asker->text + asker->len, ASKER_MOST - asker->len);
+
+	if (n == -1)
+		return errno == EAGAIN || errno == EINTR;
+	asker->len += (size_t)n;
+	if (n > 0)
+		return asker->len < ASKER_MOST;
+	asker->text[asker->len] = '\0';
+	hint = strchr(asker->text, '\n');
+	question = hint == NULL ? NULL : strchr(hint + 1, '\n');
+	if (question == NULL)
+		return false;
+	*question = '\0';
+	asker->question = (size_t)(question + 1 - asker->text);
+	asker->asked_by = strtol(asker->text, NULL, 10);
+	asker->complete = true;
+	asker->due = NEVER;
+	return true;
+}
+
+/* What stands for a question by the same ssh (FNV-1a). */
+static uint64_t
+asker_mark(const struct asker *asker)
+{
+	uint64_t mark =
+	    UINT64_C(14695981039346656037) ^ (uint64_t)asker->asked_by;
+	const char *p;
+
+	for (p = asker->text + asker->question; *p != '\0'; p++)
+		mark = (mark ^ (unsigned char)*p) * UINT64_C(1099511628211);
+	return mark;
+}
+
+/* Whether this ssh was given an answer to this question already. */
+static bool
+asker_answered(const struct askpass *a, const struct asker *asker)
+{
+	uint64_t mark = asker_mark(asker);
+	size_t i;
+
+	for (i = 0; i < a->nanswered; i++) {
+		if (a->answered[i] == mark)
+			return true;
+	}
+	/* so many questions are no way to log in */
+	return a->nanswered == ANSWERED_MOST;
+}
+
+/* Sends ANSWER, or NULL: there is none.  Then the helper is done. */
+static void
+asker_answer(struct askpass *a, int i, const char *answer)
+{
+	struct asker *asker = &a->askers[i];
+
+	if (answer != NULL) {
+		a->answered[a->nanswered++] = asker_mark(asker);
+		(void)send(asker->fd, answer, strlen(answer), MSG_NOSIGNAL);
+	}
+	asker_drop(a, i);
+}
+
+/* Starts the command that prints the passphrase.  Returns NULL or an error. */
+static const char *
+command_start(const struct askpass *a, struct asker *asker, int64_t now)
+{
+	static char shell[] = "/bin/sh", name[] = "sh", option[] = "-c",
+		    zero[] = "autossh";
+	char *argv[6] = { NULL };
+	char prompt[ASKER_MOST + 32];
+	const char *const more[] = { prompt, NULL };
+	char **env;
+	int fds[2];
+
+	snprintf(prompt, sizeof(prompt), "AUTOSSH_PROMPT=%s",
+	    asker->text + asker->question);
+	argv[0] = name;
+	argv[1] = option;
+	argv[2] = (char *)(uintptr_t)a->from->argument;
+	argv[3] = zero;
+	argv[4] = asker->text + asker->question;
+	env = environment_make(more);
+	if (env == NULL || fd_pipe(fds) == -1) {
+		free(env);
+		return strerror(errno);
+	}
+	asker->command = process_fork(a->signals);
+	if (asker->command == 0) {
+		environ = env;
+		if (dup2(fds[1], 1) != -1)
+			execv(shell, argv);
+		_exit(127);
+	}
+	free(env);
+	fd_close(&fds[1]);
+	if (asker->command == -1) {
+		fd_close(&fds[0]);
+		return strerror(errno);
+	}
+	asker->command_fd = fds[0];
+	asker->due = now + COMMAND_WAIT_MS;
+	secrets->nused = 0;
+	return NULL;
+}
+
+/* Says on the log, and to the user if there is one, why ssh gets no answer. */
+static void
+asker_refuse(struct askpass *a, int i, const char *why)
+{
+	char shown[QUESTION_MOST + 4];
+	const struct asker *asker = &a->askers[i];
+
+	log_msg(LOG_ERR, "ssh asks \"%s\": not answered: %s",
+	    text_clean(asker->text + asker->question, shown, sizeof(shown)),
+	    why);
+	asker_answer(a, i, NULL);
+}
+
+/* Reads what the command prints, up to the end of its first line. */
+static void
+command_read(struct askpass *a, int i)
+{
+	struct asker *asker = &a->askers[i];
+	ssize_t n = read(asker->command_fd, secrets->used + secrets->nused,
+	    SECRET_MOST - secrets->nused);
+
+	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n > 0)
+		secrets->nused += (size_t)n;
+	secrets->used[secrets->nused] = '\0';
+	if (n > 0 && strchr(secrets->used, '\n') == NULL &&
+	    secrets->nused < SECRET_MOST)
+		return;
+	if (secrets->nused == SECRET_MOST &&
+	    strchr(secrets->used, '\n') == NULL) {
+		asker_refuse(a, i, "the command's first line is too long");
+		return;
+	}
+	line_cut(secrets->used);
+	if (secrets->used[0] == '\0')
+		asker_refuse(a, i, "the command printed no passphrase");
+	else
+		asker_answer(a, i, secrets->used);
+}
+
+/* Whether the command of some asker runs. */
+static bool
+command_runs(const struct askpass *a)
+{
+	int i;
+
+	for (i = 0; i < a->naskers; i++) {
+		if (a->askers[i].command_fd != -1)
+			return true;
+	}
+	return false;
+}
+
+/* Answers a question that may be answered. */
+static void
+askpass_serve(struct askpass *a, int i, int64_t now)
+{
+	const char *wrong = NULL;
+
+	switch (a->from->source) {
+	case PASSPHRASE_NONE:
+		break;
+	case PASSPHRASE_ASK:
+	case PASSPHRASE_FD:
+		asker_answer(a, i, secrets->kept);
+		break;
+	case PASSPHRASE_FILE:
+		wrong = passphrase_file(a->from->argument);
+		if (wrong == NULL)
+			asker_answer(a, i, secrets->used);
+		wipe(secrets->used, sizeof(secrets->used));
+		break;
+	case PASSPHRASE_EXEC:
+		/* one at a time; the others' turn comes */
+		if (!command_runs(a))
+			wrong = command_start(a, &a->askers[i], now);
+		break;
+	}
+	if (wrong != NULL)
+		asker_refuse(a, i, wrong);
+}
+
+/* Takes in what has come from an asker or its command, and what has not. */
+static void
+asker_hear(struct askpass *a, const struct pollset *set, int i, int64_t now)
+{
+	struct asker *asker = &a->askers[i];
+
+	if (asker->command_fd == -1) {
+		if (!asker->complete && pollset_ready(set, asker->fd) &&
+		    !asker_read(asker))
+			asker_drop(a, i);
+		else if (now >= asker->due)
+			asker_drop(a, i);
+	} else if (pollset_ready(set, asker->command_fd)) {
+		command_read(a, i);
+	} else if (now >= asker->due) {
+		asker_refuse(a, i, "the command took too long");
+	}
+}
+
+/* Sees to a complete question.  Returns false: its last answer was wrong. */
+static bool
+asker_judge(struct askpass *a, int i, int64_t now)
+{
+	struct asker *asker = &a->askers[i];
+	const char *hint = strchr(asker->text, '\n') + 1;
+	const char *question = asker->text + asker->question;
+	char shown[QUESTION_MOST + 4];
+
+	switch (question_judge(hint, question)) {
+	case QUESTION_NOTICE:
+		log_msg(LOG_INFO, "ssh says: %s",
+		    text_clean(question, shown, sizeof(shown)));
+		asker_answer(a, i, NULL);
+		break;
+	case QUESTION_REFUSE:
+		asker_refuse(a, i,
+		    "only a passphrase, password or PIN is; run ssh to this "
+		    "destination by hand once, without autossh");
+		break;
+	case QUESTION_ANSWER:
+		if (asker_answered(a, asker))
+			return false;
+		askpass_serve(a, i, now);
+		break;
+	}
+	return true;
+}
+
+static void
+askpass_watch(const struct askpass *a, struct pollset *set)
+{
+	int i;
+
+	listener_watch(&a->listener, set);
+	for (i = 0; i < a->naskers; i++) {
+		if (!a->askers[i].complete)
+			pollset_add(set, a->askers[i].fd, POLLIN);
+		pollset_add(set, a->askers[i].command_fd, POLLIN);
+	}
+}
+
+static int64_t
+askpass_due(const struct askpass *a)
+{
+	int64_t due = listener_due(&a->listener);
+	int i;
+
+	for (i = 0; i < a->naskers; i++)
+		due = earlier(due, a->askers[i].due);
+	return due;
+}
+
+/*
+ * Returns false if ssh has asked the same again: the answer is wrong, and must
+ * not be given a second time.  The question stays open until ssh is ended.
+ */
+static bool
+askpass_run(struct askpass *a, const struct pollset *set, int64_t now)
+{
+	bool right = true;
+	int i;
+
+	for (i = a->naskers - 1; i >= 0; i--)
+		asker_hear(a, set, i, now);
+	for (i = a->naskers - 1; i >= 0; i--) {
+		if (a->askers[i].complete && a->askers[i].command_fd == -1 &&
+		    !asker_judge(a, i, now))
+			right = false;
+	}
+	askpass_accept(a, now);
+	return right;
+}
+
+/* ---- the helper: what ssh runs as SSH_ASKPASS --------------------------- */
+
+/* Whether autossh was started as the helper, under the name NAME. */
+static bool
+helper_called(const char *name)
+{
+	const char *slash = name == NULL ? NULL : strrchr(name, '/');
+
+	return slash != NULL && strcmp(slash + 1, PRIVATE_HELPER) == 0;
+}
+
+/* Connects to the socket beside the link that autossh was started by. */
+static int
+helper_connect(const char *name)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	int n = snprintf(sun.sun_path, sizeof(sun.sun_path), "%.*s%s",
+	    (int)(strlen(name) - strlen(PRIVATE_HELPER)), name, PRIVATE_ASK);
+
+	if (fd == -1 || n >= (int)sizeof(sun.sun_path) ||
+	    connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1)
+		return -1;
+	return fd;
+}
+
+/*
+ * Hands ssh's question to the supervisor and prints the answer.  A process of
+ * its own: it may wait, as ssh waits for it.  Returns the exit status.
+ */
+static int
+helper_main(const char *name, const char *question)
+{
+	const char *hint = getenv("SSH_ASKPASS_PROMPT");
+	char text[ASKER_MOST], answer[SECRET_MOST + 2];
+	size_t n = 0;
+	ssize_t got = 0;
+	int len, fd;
+
+	process_hide();
+	(void)signal(SIGPIPE, SIG_IGN);
+	fd = helper_connect(name);
+	len = snprintf(text, sizeof(text), "%ld\n%s\n%s", (long)getppid(),
+	    hint != NULL ? hint : "", question != NULL ? question : "");
+	if (fd == -1 || len >= (int)sizeof(text) ||
+	    write(fd, text, (size_t)len) != len || shutdown(fd, SHUT_WR) == -1)
+		return 1;
+	while (n < SECRET_MOST &&
+	       (got = read(fd, answer + n, SECRET_MOST - n)) > 0)
+		n += (size_t)got;
+	if (n == 0)
+		return hint != NULL && strcmp(hint, "none") == 0 ? 0 : 1;
+	answer[n++] = '\n';
+	got = write(1, answer, n);
+	wipe(answer, sizeof(answer));
+	return got == (ssize_t)n ? 0 : 1;
 }
 
 /* ---- pidfile and background -------------------------------------------- */
@@ -1892,20 +2941,6 @@ pidfile_write(const char *path)
 	pidfile_path = path;
 }
 
-/* Has 0, 1 and 2 open, so that nothing of ours can land there. */
-static void
-descriptors_fill(void)
-{
-	int fd;
-
-	do {
-		fd = open("/dev/null", O_RDWR | O_NOCTTY);
-		if (fd == -1)
-			die("cannot open /dev/null: %s", strerror(errno));
-	} while (fd <= 2);
-	close(fd);
-}
-
 /*
  * Waits for the background process CHILD to say on FD that it is set up, or to
  * end, and exits with its status.  The caller's process has no other work.
@@ -1945,6 +2980,7 @@ background_start(void)
 	if (child == -1)
 		die("cannot go to the background: %s", strerror(errno));
 	if (child > 0) {
+		secrets_wipe();
 		close(fds[1]);
 		background_await(child, fds[0]);
 	}
@@ -1971,52 +3007,16 @@ background_ready(int *fd)
 /* ---- the ssh process --------------------------------------------------- */
 
 /*
- * Finds PROGRAM as execvp(3) does: looked up in PATH if it holds no slash.
- * Returns false with errno set if there is none that may be executed.
- */
-static bool
-program_find(const char *program, char path[PATH_MAX])
-{
-	const char *dirs = getenv("PATH");
-	const char *end;
-	struct stat st;
-	int error = ENOENT;
-
-	if (strchr(program, '/') != NULL) {
-		snprintf(path, PATH_MAX, "%s", program);
-		return true; /* exec says what is wrong with it */
-	}
-	for (dirs = dirs != NULL ? dirs : "/usr/bin:/bin"; dirs != NULL;
-	     dirs = *end == ':' ? end + 1 : NULL) {
-		end = dirs + strcspn(dirs, ":");
-		if (snprintf(path, PATH_MAX, "%.*s%s%s", (int)(end - dirs),
-			dirs, end == dirs ? "" : "/", program) >= PATH_MAX)
-			continue;
-		if (stat(path, &st) == -1 || !S_ISREG(st.st_mode))
-			continue;
-		if (access(path, X_OK) == 0)
-			return true;
-		error = errno;
-	}
-	errno = error;
-	return false;
-}
-
-/*
  * In the child: becomes ssh, or writes to FD why not.  ARGV has a free place
  * before it, for a shell to run a script without "#!" as execvp(3) does.
  */
 __attribute__((noreturn)) static void
-ssh_exec(const char *path, char **argv, const struct signals *signals,
-    pid_t parent, int fd)
+ssh_exec(const char *path, char **argv, char **env, int fd)
 {
 	static char shell[] = "/bin/sh";
 	int error;
 
-	follow_parent();
-	if (getppid() != parent)
-		_exit(1); /* it died before we were to follow it */
-	signals_restore(signals);
+	environ = env;
 	execv(path, argv);
 	if (errno == ENOEXEC) {
 		argv[-1] = shell;
@@ -2029,28 +3029,26 @@ ssh_exec(const char *path, char **argv, const struct signals *signals,
 }
 
 /*
- * Starts ssh.  ARGV as for ssh_exec().  *EXEC_FD becomes readable when it has
- * been executed (end of file) or could not be (an errno).  Returns its pid, or
- * -1 with errno set.
+ * Starts ssh.  ARGV as for ssh_exec(), MORE as for environment_make().
+ * *EXEC_FD becomes readable when it has been executed (end of file) or could
+ * not be (an errno).  Returns its pid, or -1 with errno set.
  */
 static pid_t
-ssh_spawn(char **argv, const struct signals *signals, int *exec_fd)
+ssh_spawn(char **argv, const char *const *more, const struct signals *signals,
+    int *exec_fd)
 {
 	char path[PATH_MAX];
-	sigset_t all, mask;
-	pid_t parent = getpid();
+	char **env;
 	pid_t pid;
 	int fds[2];
 
 	if (!program_find(argv[0], path) || fd_pipe(fds) == -1)
 		return -1;
-	/* a signal to the child must not reach our handler */
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, &mask);
-	pid = fork();
+	env = environment_make(more);
+	pid = env == NULL ? -1 : process_fork(signals);
 	if (pid == 0)
-		ssh_exec(path, argv, signals, parent, fds[1]);
-	sigprocmask(SIG_SETMASK, &mask, NULL);
+		ssh_exec(path, argv, env, fds[1]);
+	free(env);
 	fd_close(&fds[1]);
 	if (pid == -1)
 		fd_close(&fds[0]);
@@ -2100,7 +3098,9 @@ struct supervisor {
 	int64_t end_due; /* when to SIGKILL; when to give up */
 
 	struct monitor monitor;
-	int ready_fd; /* of background_start() */
+	struct askpass askpass;
+	const char *self; /* the program file of autossh */
+	int ready_fd;     /* of background_start() */
 	int timer_fd;
 };
 
@@ -2136,20 +3136,6 @@ supervisor_wait(struct supervisor *s, int64_t now, bool prodded)
 	s->start_due = now + wait_s * 1000;
 }
 
-/* ssh could not be started at all: ERROR is an errno. */
-static void
-supervisor_start_failed(struct supervisor *s, int64_t now, int error)
-{
-	char shown[VALUE_SHOWN + 4];
-
-	log_msg(LOG_ERR, "cannot run ssh \"%s\": %s",
-	    text_shown(s->set->path, shown), strerror(error));
-	if (s->starts == 1)
-		supervisor_finish(s, 1);
-	else
-		supervisor_wait(s, now, false);
-}
-
 /* Shows the exact command of a start, quoted as a shell would have it. */
 static void
 supervisor_show_command(char **argv)
@@ -2183,6 +3169,63 @@ supervisor_show_command(char **argv)
 	free(text);
 }
 
+/* ssh could not be started at all: ERROR is an errno. */
+static void
+supervisor_start_failed(struct supervisor *s, int64_t now, int error)
+{
+	char shown[VALUE_SHOWN + 4];
+
+	log_msg(LOG_ERR, "cannot run ssh \"%s\": %s",
+	    text_shown(s->set->path, shown), strerror(error));
+	if (s->starts == 1)
+		supervisor_finish(s, 1);
+	else
+		supervisor_wait(s, now, false);
+}
+
+/*
+ * Makes the private directory and what is to be in it, if it is needed and not
+ * there: at first, or when something has removed it.  Returns false with errno
+ * set.
+ */
+static bool
+supervisor_place(struct supervisor *s)
+{
+	struct monitor *m = &s->monitor;
+	struct askpass *a = &s->askpass;
+
+	if ((!m->chosen || private_has(PRIVATE_BACK)) &&
+	    (!askpass_on(a) ||
+		(private_has(PRIVATE_ASK) && private_has(PRIVATE_HELPER))))
+		return true;
+	return private_make() && (!m->chosen || monitor_place(m)) &&
+	       (!askpass_on(a) || askpass_place(a, s->self));
+}
+
+/* Starts the ssh process with what this start needs.  Returns false: errno. */
+static bool
+supervisor_spawn(struct supervisor *s)
+{
+	char helper[PRIVATE_PATH_MOST + 16] = "SSH_ASKPASS=";
+	const char *more[4] = { NULL };
+
+	if (!supervisor_place(s) ||
+	    (s->monitor.chosen && !monitor_choose(&s->monitor))) {
+		log_msg(LOG_ERR, "cannot make private sockets");
+		return false;
+	}
+	if (askpass_on(&s->askpass)) {
+		private_name(PRIVATE_HELPER, helper + strlen(helper));
+		more[0] = helper;
+		more[1] = "SSH_ASKPASS_REQUIRE=force"; /* OpenSSH 8.4 */
+		more[2] = getenv("DISPLAY") == NULL ? "DISPLAY=:0" : NULL;
+	}
+	supervisor_show_command(s->argv);
+	s->exec_error = 0;
+	s->ssh = ssh_spawn(s->argv, more, s->signals, &s->exec_fd);
+	return s->ssh != -1;
+}
+
 /* Enters SSH_RUNNING. */
 static void
 supervisor_start(struct supervisor *s, int64_t now)
@@ -2194,13 +3237,7 @@ supervisor_start(struct supervisor *s, int64_t now)
 		    s->starts, s->set->maxstart);
 	else
 		log_msg(LOG_INFO, "starting ssh (count %d)", s->starts);
-	if (s->monitor.chosen && !monitor_choose(&s->monitor))
-		log_msg(LOG_ERR, "cannot renew the monitor's sockets: %s",
-		    strerror(errno));
-	supervisor_show_command(s->argv);
-	s->exec_error = 0;
-	s->ssh = ssh_spawn(s->argv, s->signals, &s->exec_fd);
-	if (s->ssh == -1) {
+	if (!supervisor_spawn(s)) {
 		supervisor_start_failed(s, now, errno);
 		return;
 	}
@@ -2313,6 +3350,7 @@ supervisor_died(struct supervisor *s, int64_t now, int status)
 	supervisor_run_exec(s);
 	fd_close(&s->exec_fd);
 	monitor_stop(&s->monitor);
+	askpass_stop(&s->askpass);
 	s->ssh = -1;
 	s->stop_due = NEVER;
 	s->up_since = -1;
@@ -2497,6 +3535,17 @@ supervisor_tested(struct supervisor *s, int64_t now, enum test_result r)
 	}
 }
 
+/* Acts on a wrong passphrase: another try could lock the account. */
+static void
+supervisor_rejected(struct supervisor *s, int64_t now)
+{
+	if (s->state != SSH_RUNNING)
+		return;
+	log_msg(LOG_ERR, "passphrase rejected: ssh asks for it again; "
+			 "autossh exiting");
+	supervisor_exit(s, now, 1);
+}
+
 /* When the supervisor itself has something to do. */
 static int64_t
 supervisor_due(const struct supervisor *s)
@@ -2559,7 +3608,7 @@ supervisor_run(struct supervisor *s)
 {
 	struct pollset set;
 	sigset_t caught;
-	int64_t now;
+	int64_t now, due;
 
 	supervisor_wait(s, now_ms(), false);
 	while (s->state != SSH_OVER) {
@@ -2567,13 +3616,18 @@ supervisor_run(struct supervisor *s)
 		signals_watch(&set);
 		pollset_add(&set, s->exec_fd, POLLIN);
 		monitor_watch(&s->monitor, &set);
-		supervisor_poll(s, &set,
-		    earlier(supervisor_due(s), monitor_due(&s->monitor)));
+		askpass_watch(&s->askpass, &set);
+		due = supervisor_due(s);
+		due = earlier(due, monitor_due(&s->monitor));
+		due = earlier(due, askpass_due(&s->askpass));
+		supervisor_poll(s, &set, due);
 
 		now = now_ms();
 		signals_run(&caught);
 		supervisor_run_exec(s);
 		supervisor_signals(s, now, &caught);
+		if (!askpass_run(&s->askpass, &set, now))
+			supervisor_rejected(s, now);
 		supervisor_tested(s, now, monitor_run(&s->monitor, &set, now));
 		supervisor_run_due(s, now);
 	}
@@ -2687,6 +3741,7 @@ main_clean(void)
 {
 	pidfile_remove();
 	private_remove();
+	secrets_wipe();
 }
 
 int
@@ -2695,11 +3750,15 @@ main(int argc, char **argv)
 	struct settings set;
 	struct cmdline cmd;
 	struct monitor_port port;
+	struct passphrase_from from;
 	struct timing timing;
 	struct signals signals;
+	char self[PATH_MAX];
 	static struct supervisor s;
 
 	descriptors_fill();
+	if (helper_called(argv[0]))
+		return helper_main(argv[0], argv[1]);
 	cmdline_parse(&cmd, argc, argv);
 	if (cmd.action == CMDLINE_VERSION || cmd.action == CMDLINE_HELP)
 		return main_print(cmd.action);
@@ -2708,11 +3767,24 @@ main(int argc, char **argv)
 	settings_read(&set);
 	main_monitor_port(&port, &set, &cmd);
 	timing_derive(&timing, &set, cmd.background);
+	(void)passphrase_from_parse(set.passphrase, &from); /* checked */
+	passphrase_open(&from, cmd.destination);
+	if (from.source != PASSPHRASE_NONE && !program_self(argv[0], self))
+		die("cannot find the program file of autossh: %s",
+		    strerror(errno));
 
+	monitor_plan(&s.monitor, &port, cmd.ipv6);
+	s.monitor.timing = &timing;
+	s.monitor.message = set.message;
 	s.set = &set;
 	s.cmd = &cmd;
+	s.argv = main_ssh_argv(&set, &cmd, &s.monitor);
 	s.timing = &timing;
 	s.signals = &signals;
+	s.self = self;
+	s.askpass.from = &from;
+	s.askpass.signals = &signals;
+	s.askpass.listener.fd = -1;
 	s.ssh = s.exec_fd = -1;
 	s.ready_fd = cmd.background ? background_start() : -1;
 	s.stop_due = NEVER;
@@ -2726,8 +3798,13 @@ main(int argc, char **argv)
 	timing_report(&timing);
 	signals_open(&signals);
 	terminal_save(&s.terminal);
-	monitor_open(&s.monitor, &port, cmd.ipv6, &timing, set.message);
-	s.argv = main_ssh_argv(&set, &cmd, &s.monitor);
+	monitor_listen(&s.monitor, &port);
+	if (askpass_on(&s.askpass))
+		secrets_lock();
+	if (!supervisor_place(&s))
+		die("cannot make private sockets in XDG_RUNTIME_DIR, TMPDIR "
+		    "or /tmp: %s",
+		    strerror(errno));
 	if (set.pidfile != NULL)
 		pidfile_write(set.pidfile);
 	s.timer_fd = timer_open();

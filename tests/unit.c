@@ -663,7 +663,7 @@ static const struct command {
  * line came to.  The words live in BUF.
  */
 static char **
-command_read(struct cmdline *c, const char *line, const char *port,
+unit_command_read(struct cmdline *c, const char *line, const char *port,
     bool ntservice, char *buf)
 {
 	static struct monitor m;
@@ -705,7 +705,7 @@ test_commands(void)
 		    cmd->port ? "AUTOSSH_PORT=" : "",
 		    cmd->port ? cmd->port : "", cmd->port ? " " : "",
 		    cmd->line);
-		argv = command_read(&c, cmd->line, cmd->port, false, buf);
+		argv = unit_command_read(&c, cmd->line, cmd->port, false, buf);
 		if (argv == NULL) {
 			ok(false, "%s", name);
 			continue;
@@ -808,7 +808,7 @@ test_ntservice(void)
 	size_t i;
 
 	for (i = 0; i < COUNT(table); i++) {
-		argv = command_read(&c, table[i].line, NULL, true, buf);
+		argv = unit_command_read(&c, table[i].line, NULL, true, buf);
 		is_text(words_join(argv + 1, text, sizeof(text)), table[i].want,
 		    "AUTOSSH_NTSERVICE=yes adds -N once");
 	}
@@ -1041,7 +1041,7 @@ monitor_example(struct monitor *m, const struct timing *t)
 	m->timing = t;
 	m->message = "";
 	m->on = true;
-	m->listen_fd = m->send_fd = -1;
+	m->listener.fd = m->send_fd = -1;
 	m->next_due = NEVER;
 }
 
@@ -1055,9 +1055,9 @@ test_monitor_due(void)
 	is_int(monitor_due(&m), NEVER, "no test is due without ssh");
 	monitor_start(&m, 1000);
 	is_int(monitor_due(&m), 51000, "the first test is due by FIRST_POLL");
-	m.accept_due = 9000;
+	m.listener.due = 9000;
 	is_int(monitor_due(&m), 9000, "accepting again is due before it");
-	m.accept_due = 0;
+	m.listener.due = 0;
 	m.phase = TEST_AWAIT;
 	m.due = 70000;
 	is_int(monitor_due(&m), 70000, "the end of a test under way is due");
