@@ -219,14 +219,18 @@ gets '' -N '' -f
 	gets -N -L "$p:127.0.0.1:7" h
 }
 
-differs="-6 makes the loop unreachable"
-given -M "$p" -NT -o ControlMaster=no -6 h
-gets -L "$p:[::1]:$p" -R "$p:[::1]:$q" -NT -o ControlMaster=no -6 h
-differs=
-given -N6fv -M "$p:7" h
-gets -N6v -L "$p:[::1]:7" h
-given -M "$p" -N h -6
-gets -L "$p:[::1]:$p" -R "$p:[::1]:$q" -N h -6
+if "$FAKESSH" --ipv6; then
+	differs="-6 makes the loop unreachable"
+	given -M "$p" -NT -o ControlMaster=no -6 h
+	gets -L "$p:[::1]:$p" -R "$p:[::1]:$q" -NT -o ControlMaster=no -6 h
+	differs=
+	given -N6fv -M "$p:7" h
+	gets -N6v -L "$p:[::1]:7" h
+	given -M "$p" -N h -6
+	gets -L "$p:[::1]:$p" -R "$p:[::1]:$q" -N h -6
+else
+	skip "1.4g: -6 makes the loop unreachable" "no IPv6"
+fi
 given -M "$p" -o -6 -N h cmd -6
 # shellcheck disable=SC2086 # $loop is words
 gets $loop -o -6 -N h cmd -6

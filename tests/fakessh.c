@@ -17,6 +17,8 @@
  *			HUP INT QUIT USR1 USR2 CONT
  *	ends		"N MS" as it exits by itself (not: killed)
  *	asked		"N (PROMPT) STATUS (ANSWER)" for each question
+ *	connects	"N MS" for each connection to a local forwarding
+ *	wire		what came on these, as it came
  *
  * The plan is $FAKESSH_DIR/plan, else FAKESSH_PLAN; none: hang.  Its steps
  * are parted by newlines or ';', one for each start, the last one repeats.
@@ -60,6 +62,7 @@
  *	--now			CLOCK_MONOTONIC in ms
  *	--free P		exit 0 if P and P+1 are free on 127.0.0.1 and
  *::1
+ *	--ipv6			exit 0 if there is a ::1
  *	--connects P		exit 0 if 127.0.0.1:P (or a socket's path)
  *				accepts a connection
  *	--echo P [swallow]	an echo service on 127.0.0.1:P
@@ -329,16 +332,35 @@ record_start(char **argv, int64_t ms, const char *open_fds)
 	fclose(starts);
 }
 
+/* Appends "N MS" to a record. */
 static void
-finish(int status)
+record_line(const char *name, int64_t ms)
 {
 	FILE *f;
 
-	if (dir != NULL) {
-		f = record_open("ends", "a");
-		fprintf(f, "%d %lld\n", start_number, (long long)now_ms());
-		fclose(f);
-	}
+	if (dir == NULL)
+		return;
+	f = record_open(name, "a");
+	fprintf(f, "%d %lld\n", start_number, (long long)ms);
+	fclose(f);
+}
+
+static void
+record_bytes(const char *data, size_t n)
+{
+	FILE *f;
+
+	if (dir == NULL)
+		return;
+	f = record_open("wire", "a");
+	fwrite(data, 1, n, f);
+	fclose(f);
+}
+
+static void
+finish(int status)
+{
+	record_line("ends", now_ms());
 	exit(status);
 }
 
@@ -648,6 +670,7 @@ relay_open(struct player *p, const struct forward *f)
 	if ((in = accept(f->fd, NULL, NULL)) == -1)
 		return;
 	fcntl(in, F_SETFD, FD_CLOEXEC);
+	record_line("connects", now_ms());
 	if (p->pass > 0)
 		p->pass--;
 	else
@@ -686,6 +709,8 @@ way_read(struct player *p, struct relay *r, struct direction *d)
 			shutdown(d->to, SHUT_WR);
 		return;
 	}
+	if (d == &r->way[0])
+		record_bytes(d->data, (size_t)n);
 	if (r->fault == SWALLOW || r->fault == HALF)
 		return;
 	if (r->fault == GARBLE)
@@ -1124,6 +1149,16 @@ tool_free(int port)
 	return 0;
 }
 
+static int
+tool_ipv6(void)
+{
+	int fd = listen_at("::1", 0);
+
+	if (fd != -1)
+		close(fd);
+	return fd == -1;
+}
+
 static void
 tool_echo(int port, int swallow)
 {
@@ -1198,7 +1233,7 @@ tool_strangers(int port, int n, const char *kind, long ms)
 			if (fds[i] != -1 && !stranger_act(fds[i], kind))
 				fds[i] = -1;
 		}
-		sleep_ms(10);
+		sleep_ms(50);
 	}
 	printf("%ld\n", made);
 	return made == 0;
@@ -1291,6 +1326,8 @@ tool(int argc, char **argv)
 		printf("%lld\n", (long long)now_ms());
 		return 0;
 	}
+	if (strcmp(name, "--ipv6") == 0)
+		return tool_ipv6();
 	if (strcmp(name, "--run") == 0)
 		return tool_run(argv + 2);
 	if (argc > 2 && strcmp(name, "--free") == 0)
