@@ -2003,9 +2003,11 @@ monitor_accept(struct monitor *m, int64_t now)
 		c->matched = 0;
 		c->due = now + m->timing->timeout_ms;
 	}
-	if (hear && (m->ncallers == CALLERS_MOST || m->listener.due != 0) &&
-	    m->ncallers > 0)
+	if (m->ncallers > 0 &&
+	    (m->ncallers == CALLERS_MOST || m->listener.due != 0)) {
 		caller_drop(m, caller_oldest(m));
+		m->listener.due = 0;
+	}
 }
 
 /* Hears the callers.  Strangers are dropped; the echo has no second chance. */

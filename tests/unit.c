@@ -127,7 +127,7 @@ test_text_shown(void)
 	} table[] = {
 		{ "", "" },
 		{ "a value ~!", "a value ~!" },
-		{ "a\nb\tc\033[31m\177", "a?b?c?[31m?" },
+		{ "a\nb\tc\033[31m\177", "a b?c?[31m?" },
 		{ "gr\xc3\xbc\xc3\x9f", "gr????" },
 		{ SIXTY "1234", SIXTY "1234" },
 		{ SIXTY "12345", SIXTY "1234..." },
