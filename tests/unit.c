@@ -10,7 +10,7 @@
 
 #define main autossh_main
 int autossh_main(int argc, char **argv);
-#include "../autossh.c"
+#include "../autossh.c" /* NOLINT: static functions are to be reached */
 #undef main
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
@@ -588,6 +588,14 @@ static const struct command {
 	    false },
 	{ "20000", "-M 0 -N h", L20000 " -N h", false },
 
+	/* a port that is chosen later */
+	{ NULL, "-N h", "-L '' -R '' -N h", false },
+	{ NULL, "h ls -M 0", "-L '' -R '' h ls -M 0", false },
+	{ NULL, "-N -M auto h", "-N -L '' -R '' h", false },
+	{ NULL, "-fNMauto h", "-N -L '' -R '' h", true },
+	{ "auto", "-N -M 0 h", "-L '' -R '' -N h", false },
+	{ NULL, "-M auto -N -M 0 h", "-N h", false },
+
 	/* the monitor port */
 	{ NULL, "-M 20000 h", L20000 " h", false },
 	{ NULL, "-M20000 h", L20000 " h", false },
@@ -663,13 +671,12 @@ static const struct command {
  * line came to.  The words live in BUF.
  */
 static char **
-unit_command_read(struct cmdline *c, const char *line, const char *port,
+ssh_argv_read(struct cmdline *c, const char *line, const char *port,
     bool ntservice, char *buf)
 {
 	static struct monitor m;
 	struct settings set;
 	struct monitor_port mp;
-	const char *host;
 
 	memset(&set, 0, sizeof(set));
 	set.path = "ssh";
@@ -679,14 +686,7 @@ unit_command_read(struct cmdline *c, const char *line, const char *port,
 	if (c->action != CMDLINE_RUN)
 		return NULL;
 	main_monitor_port(&mp, &set, c);
-	memset(&m, 0, sizeof(m));
-	m.on = mp.port != 0;
-	m.echo = mp.echo_port != 0;
-	host = c->ipv6 ? "[::1]" : "127.0.0.1";
-	snprintf(m.local, sizeof(m.local), "%d:%s:%d", mp.port, host,
-	    m.echo ? mp.echo_port : mp.port);
-	snprintf(
-	    m.remote, sizeof(m.remote), "%d:%s:%d", mp.port, host, mp.port + 1);
+	monitor_plan(&m, &mp, c->ipv6);
 	return main_ssh_argv(&set, c, &m);
 }
 
@@ -705,7 +705,7 @@ test_commands(void)
 		    cmd->port ? "AUTOSSH_PORT=" : "",
 		    cmd->port ? cmd->port : "", cmd->port ? " " : "",
 		    cmd->line);
-		argv = unit_command_read(&c, cmd->line, cmd->port, false, buf);
+		argv = ssh_argv_read(&c, cmd->line, cmd->port, false, buf);
 		if (argv == NULL) {
 			ok(false, "%s", name);
 			continue;
@@ -808,7 +808,7 @@ test_ntservice(void)
 	size_t i;
 
 	for (i = 0; i < COUNT(table); i++) {
-		argv = unit_command_read(&c, table[i].line, NULL, true, buf);
+		argv = ssh_argv_read(&c, table[i].line, NULL, true, buf);
 		is_text(words_join(argv + 1, text, sizeof(text)), table[i].want,
 		    "AUTOSSH_NTSERVICE=yes adds -N once");
 	}
@@ -1033,16 +1033,48 @@ test_address_loopback(void)
 	is_text(text, "::1", "its address");
 }
 
+static void
+test_monitor_plan(void)
+{
+	static const struct monitor_port off = { false, 0, 0 };
+	static const struct monitor_port loop = { false, 20000, 0 };
+	static const struct monitor_port echo = { false, 20000, 7 };
+	static const struct monitor_port chosen = { true, 0, 0 };
+	struct monitor m;
+
+	monitor_plan(&m, &off, false);
+	ok(!m.on && !m.echo && !m.chosen, "port 0 turns the monitor off");
+	monitor_plan(&m, &loop, false);
+	ok(m.on && !m.echo && !m.chosen, "a port makes a loop");
+	is_int(ntohs(m.send.sa.in.sin_port), 20000, "which begins at the port");
+	is_int(ntohs(m.back.sa.in.sin_port), 20001, "and ends at the next");
+	monitor_plan(&m, &echo, true);
+	ok(m.on && m.echo && !m.chosen, "an echo port makes an echo");
+	is_int(ntohs(m.send.sa.in6.sin6_port), 20000, "at the port");
+	is_int((int64_t)m.back.len, 0, "and nothing listens here");
+
+	monitor_plan(&m, &chosen, false);
+	ok(m.on && !m.echo && m.chosen, "auto makes a loop");
+	strcpy(m.send.sa.un.sun_path, "/d/w");
+	strcpy(m.back.sa.un.sun_path, "/d/r");
+	monitor_name(&m, 20123);
+	is_text(m.local, "/d/w:127.0.0.1:20123", "from a socket to a port");
+	is_text(m.remote, "127.0.0.1:20123:/d/r", "and to another socket");
+	m.ipv6 = true;
+	monitor_name(&m, 32767);
+	is_text(m.local, "/d/w:[::1]:32767", "the same in IPv6");
+	is_text(m.remote, "[::1]:32767:/d/r", "in both directions");
+}
+
 /* A monitor with a plan, and nothing open. */
 static void
 monitor_example(struct monitor *m, const struct timing *t)
 {
-	memset(m, 0, sizeof(*m));
+	static const struct monitor_port loop = { false, 20000, 0 };
+
+	monitor_plan(m, &loop, false);
 	m->timing = t;
 	m->message = "";
-	m->on = true;
-	m->listener.fd = m->send_fd = -1;
-	m->next_due = NEVER;
 }
 
 static void
@@ -1098,6 +1130,274 @@ test_monitor_hurry(void)
 	monitor_start(&m, 5000);
 	monitor_hurry(&m, 6000, true);
 	is_int(m.next_due, 55000, "a planned test stays where it was");
+}
+
+/* ---- passphrase -------------------------------------------------------- */
+
+static void
+test_passphrase_from_parse(void)
+{
+	static const struct {
+		const char *value;
+		bool good;
+		int source, fd;
+		const char *argument;
+	} table[] = {
+		{ NULL, true, PASSPHRASE_NONE, 0, NULL },
+		{ "ask", true, PASSPHRASE_ASK, 0, NULL },
+		{ "fd:0", true, PASSPHRASE_FD, 0, NULL },
+		{ "fd:9", true, PASSPHRASE_FD, 9, NULL },
+		{ "file:/run/key", true, PASSPHRASE_FILE, 0, "/run/key" },
+		{ "file:a:b", true, PASSPHRASE_FILE, 0, "a:b" },
+		{ "exec:pass ssh", true, PASSPHRASE_EXEC, 0, "pass ssh" },
+		{ "", false, 0, 0, NULL },
+		{ "secret", false, 0, 0, NULL },
+		{ "ASK", false, 0, 0, NULL },
+		{ "ask ", false, 0, 0, NULL },
+		{ "ask:", false, 0, 0, NULL },
+		{ "fd", false, 0, 0, NULL },
+		{ "fd:", false, 0, 0, NULL },
+		{ "fd:-1", false, 0, 0, NULL },
+		{ "fd:9x", false, 0, 0, NULL },
+		{ "fd:2147483648", false, 0, 0, NULL },
+		{ "file:", false, 0, 0, NULL },
+		{ "file", false, 0, 0, NULL },
+		{ "exec:", false, 0, 0, NULL },
+		{ " exec:x", false, 0, 0, NULL },
+	};
+	size_t i;
+
+	for (i = 0; i < COUNT(table); i++) {
+		struct passphrase_from from;
+		const char *value = table[i].value;
+		bool good = passphrase_from_parse(value, &from);
+
+		is_int(good, table[i].good, value ? value : "no passphrase");
+		if (!good || !table[i].good)
+			continue;
+		is_int((int64_t)from.source, table[i].source, "its source");
+		is_int(from.fd, table[i].fd, "its descriptor");
+		is_text(from.argument, table[i].argument, "its argument");
+	}
+}
+
+static void
+test_passphrase_file_private(void)
+{
+	static const struct {
+		uid_t uid, owner;
+		gid_t group;
+		mode_t mode;
+		bool want;
+	} table[] = {
+		{ 1000, 1000, 1000, S_IFREG | 0600, true },
+		{ 1000, 1000, 1000, S_IFREG | 0400, true },
+		{ 1000, 0, 0, S_IFREG | 0600, true },
+		{ 0, 0, 0, S_IFREG | 0600, true },
+		{ 1000, 0, 0, S_IFREG | 0440, true }, /* systemd's credential */
+		{ 1000, 0, 0, S_IFREG | 0460, false },
+		{ 1000, 0, 1, S_IFREG | 0440, false },
+		{ 1000, 1000, 0, S_IFREG | 0440, false },
+		{ 0, 0, 0, S_IFREG | 0440, false },
+		{ 1000, 1001, 1000, S_IFREG | 0600, false },
+		{ 0, 1000, 1000, S_IFREG | 0600, false },
+		{ 1000, 1000, 1000, S_IFREG | 0640, false },
+		{ 1000, 1000, 1000, S_IFREG | 0604, false },
+		{ 1000, 1000, 1000, S_IFREG | 0620, false },
+		{ 1000, 1000, 1000, S_IFREG | 0610, false },
+		{ 1000, 1000, 1000, S_IFREG | 0601, false },
+		{ 1000, 1000, 1000, S_IFREG | 0777, false },
+		{ 1000, 1000, 1000, S_IFIFO | 0600, false },
+		{ 1000, 1000, 1000, S_IFDIR | 0600, false },
+		{ 1000, 1000, 1000, S_IFCHR | 0600, false },
+	};
+	size_t i;
+
+	for (i = 0; i < COUNT(table); i++)
+		ok(passphrase_file_private(table[i].uid, table[i].owner,
+		       table[i].group, table[i].mode) == table[i].want,
+		    "a file of %d:%d with mode %o is %sprivate to %d",
+		    (int)table[i].owner, (int)table[i].group,
+		    (unsigned int)table[i].mode, table[i].want ? "" : "not ",
+		    (int)table[i].uid);
+}
+
+/* Questions as ssh asks them, or as a server has ssh ask them. */
+static void
+test_question_judge(void)
+{
+	static const struct {
+		enum question_verdict want;
+		const char *hint, *question;
+	} table[] = {
+		/* a key */
+		{ QUESTION_ANSWER, "",
+		    "Enter passphrase for key '/home/u/.ssh/id_ed25519': " },
+		{ QUESTION_ANSWER, "",
+		    "Enter passphrase for key 'my new key (old)?': " },
+		{ QUESTION_ANSWER, "",
+		    "Enter passphrase for key '(u@h) /home/u/key': " },
+		{ QUESTION_ANSWER, "", "Enter passphrase for /home/u/key: " },
+		/* a password */
+		{ QUESTION_ANSWER, "", "u@h's password: " },
+		{ QUESTION_ANSWER, "", "new@old.example.com's password: " },
+		{ QUESTION_ANSWER, "", "u@2001:db8::1's password: " },
+		/* keyboard-interactive, before and since OpenSSH 8.5 */
+		{ QUESTION_ANSWER, "", "Password: " },
+		{ QUESTION_ANSWER, "", "Password:" },
+		{ QUESTION_ANSWER, "", "password for u@h: " },
+		{ QUESTION_ANSWER, "", "LDAP Password: " },
+		{ QUESTION_ANSWER, "", "(u@h) Password: " },
+		{ QUESTION_ANSWER, "", "(u@h) Password for u@h:" },
+		{ QUESTION_ANSWER, "",
+		    "(u@h) Your account ends soon.\nPassword: " },
+		/* a security key or a token */
+		{ QUESTION_ANSWER, "",
+		    "Enter PIN for ED25519-SK key /home/u/id_ed25519_sk: " },
+		{ QUESTION_ANSWER, "", "Enter PIN for 'PIV_II (PIN)': " },
+		/* the host key */
+		{ QUESTION_REFUSE, "",
+		    "The authenticity of host 'h (192.0.2.1)' can't be "
+		    "established.\nED25519 key fingerprint is SHA256:x.\n"
+		    "This key is not known by any other names.\n"
+		    "Are you sure you want to continue connecting "
+		    "(yes/no/[fingerprint])? " },
+		{ QUESTION_REFUSE, "",
+		    "The authenticity of host 'password (192.0.2.1)' can't be "
+		    "established.\nAre you sure you want to continue "
+		    "connecting (yes/no)? " },
+		{ QUESTION_REFUSE, "", "Please type 'yes' or 'no': " },
+		{ QUESTION_REFUSE, "",
+		    "Please type 'yes', 'no' or the fingerprint: " },
+		/* a confirmation, a notice */
+		{ QUESTION_REFUSE, "confirm",
+		    "Allow shared connection to h? " },
+		{ QUESTION_REFUSE, "", "Allow shared connection to h? " },
+		{ QUESTION_REFUSE, "confirm",
+		    "Add key /home/u/key (password) to agent?" },
+		{ QUESTION_REFUSE, "confirm",
+		    "Enter passphrase for key '/home/u/key': " },
+		{ QUESTION_NOTICE, "none",
+		    "Confirm user presence for key ED25519-SK SHA256:x" },
+		{ QUESTION_NOTICE, "none", "u@h's password: " },
+		/* another password than the one we hold */
+		{ QUESTION_REFUSE, "", "Enter u@h's old password: " },
+		{ QUESTION_REFUSE, "", "Enter u@h's new password: " },
+		{ QUESTION_REFUSE, "", "Retype u@h's new password: " },
+		{ QUESTION_REFUSE, "", "New password: " },
+		{ QUESTION_REFUSE, "", "Retype new password: " },
+		{ QUESTION_REFUSE, "", "Current Password: " },
+		{ QUESTION_REFUSE, "", "(u@h) (current) UNIX password: " },
+		{ QUESTION_REFUSE, "", "(u@h) New password: " },
+		{ QUESTION_REFUSE, "", "(u@h) Retype new password: " },
+		{ QUESTION_REFUSE, "",
+		    "(u@h) Your password has expired.\nNew password: " },
+		/* something that is used once */
+		{ QUESTION_REFUSE, "", "Verification code: " },
+		{ QUESTION_REFUSE, "", "(u@h) Verification code: " },
+		{ QUESTION_REFUSE, "",
+		    "(u@h) One-time password (OATH) for `u': " },
+		{ QUESTION_REFUSE, "", "(u@h) Passcode or option (1-3): " },
+		{ QUESTION_REFUSE, "", "Enter PASSCODE: " },
+		{ QUESTION_REFUSE, "", "(u@h) YubiKey for `u': " },
+		/* a server that asks for what is none of its business */
+		{ QUESTION_REFUSE, "",
+		    "(u@h) Enter passphrase for key '/home/u/key': " },
+		{ QUESTION_REFUSE, "",
+		    "(u@h) Passphrase\nEnter PIN for 'token': \n" },
+		{ QUESTION_REFUSE, "", "(u@h) Change your password now?" },
+		/* anything else */
+		{ QUESTION_REFUSE, "", "" },
+		{ QUESTION_REFUSE, "", "\n" },
+		{ QUESTION_REFUSE, "", ": " },
+		{ QUESTION_REFUSE, "", "login: " },
+		{ QUESTION_REFUSE, "", "Spinning: " },
+		{ QUESTION_REFUSE, "", "Do you know your password? " },
+		{ QUESTION_REFUSE, "", "passwords: " },
+	};
+	size_t i;
+
+	for (i = 0; i < COUNT(table); i++)
+		ok(question_judge(table[i].hint, table[i].question) ==
+			table[i].want,
+		    "%s: %s%s",
+		    table[i].want == QUESTION_ANSWER   ? "answered"
+		    : table[i].want == QUESTION_REFUSE ? "refused"
+						       : "noted",
+		    table[i].hint[0] != '\0' ? "(with a hint) " : "",
+		    table[i].question);
+}
+
+static void
+test_line_cut(void)
+{
+	static const struct {
+		const char *text, *want;
+	} table[] = {
+		{ "secret", "secret" },
+		{ "secret\n", "secret" },
+		{ "secret\r\n", "secret" },
+		{ "two words\nmore\n", "two words" },
+		{ " spaces stay \n", " spaces stay " },
+		{ "\nsecond", "" },
+		{ "", "" },
+	};
+	char text[64];
+	size_t i;
+
+	for (i = 0; i < COUNT(table); i++) {
+		snprintf(text, sizeof(text), "%s", table[i].text);
+		line_cut(text);
+		is_text(text, table[i].want, "the first line of a secret");
+	}
+}
+
+/* A question that was answered is told by its text and by the ssh that asks. */
+static void
+test_asker_answered(void)
+{
+	static struct askpass a;
+	static struct asker one, two;
+	size_t i;
+
+	strcpy(one.text, "u@h's password: ");
+	strcpy(two.text, "u@h's password: ");
+	one.asked_by = two.asked_by = 100;
+	ok(!asker_answered(&a, &one), "a question is new");
+	a.answered[a.nanswered++] = asker_mark(&one);
+	ok(asker_answered(&a, &two), "the same question again is not");
+	two.asked_by = 101;
+	ok(!asker_answered(&a, &two), "that of another ssh (-J) is new");
+	two.asked_by = 100;
+	strcpy(two.text, "u@j's password: ");
+	ok(!asker_answered(&a, &two), "that for another host is new");
+	for (i = 0; i < ANSWERED_MOST; i++)
+		a.answered[i] = 0;
+	a.nanswered = ANSWERED_MOST;
+	ok(asker_answered(&a, &two), "no question is new for ever");
+}
+
+static void
+test_environment_names(void)
+{
+	static const char *const list[] = { "DISPLAY=:0", "SSH_ASKPASS=x",
+		NULL };
+
+	ok(environment_names(list, "DISPLAY=:1"), "a variable is replaced");
+	ok(environment_names(list, "SSH_ASKPASS="), "an empty one too");
+	ok(!environment_names(list, "DISPLAY_2=:1"), "a longer name is not");
+	ok(!environment_names(list, "DISPL=:1"), "nor a shorter one");
+	ok(!environment_names(list, "PATH=DISPLAY=:0"), "nor a value");
+}
+
+static void
+test_helper_called(void)
+{
+	ok(helper_called("/tmp/d/" PRIVATE_HELPER), "the helper's name");
+	ok(!helper_called(PRIVATE_HELPER), "not without its directory");
+	ok(!helper_called("/usr/bin/autossh"), "not autossh's");
+	ok(!helper_called("/tmp/" PRIVATE_HELPER "/x"), "not as a directory");
+	ok(!helper_called(NULL), "not without a name");
 }
 
 /* ---- supervisor -------------------------------------------------------- */
@@ -1238,8 +1538,16 @@ main(void)
 	test_signals_exit();
 	test_line_match();
 	test_address_loopback();
+	test_monitor_plan();
 	test_monitor_due();
 	test_monitor_hurry();
+	test_passphrase_from_parse();
+	test_passphrase_file_private();
+	test_question_judge();
+	test_line_cut();
+	test_asker_answered();
+	test_environment_names();
+	test_helper_called();
 	test_span_text();
 	test_supervisor_status();
 	test_supervisor_due();
