@@ -110,6 +110,12 @@
 #define ASKER_WAIT_MS 10000   /* for the helper's request */
 #define COMMAND_WAIT_MS 60000 /* for the command that prints a passphrase */
 #define ANSWERED_MOST 32      /* questions in one life of ssh */
+#define SAYING_MOST 512       /* bytes of a line of ssh's that are kept */
+#define SAYINGS_MOST 50       /* lines that are logged, in */
+#define SAYINGS_WINDOW_MS 60000
+#define EARLY_TEST_MS 1000 /* from the start to the first early test */
+#define LABEL_MOST 256
+#define STANDING_MOST (8 * (LABEL_MOST + 256))
 #define FORWARD_MOST (PRIVATE_PATH_MOST + 32)
 #define VALUE_SHOWN 64 /* bytes of a bad value that a message repeats */
 #define TEXT_MOST 1024 /* bytes of a formatted message */
@@ -147,6 +153,7 @@ struct settings {
 	const char *path;
 	const char *pidfile;
 	const char *port;
+	const char *statusfile;
 };
 
 /* Where the answer to ssh's questions comes from: AUTOSSH_PASSPHRASE. */
@@ -305,6 +312,16 @@ memory_leave_out_of_dumps(void *memory, size_t size)
 
 extern char **environ;
 
+/* The time of day in ms, for reports alone. */
+static int64_t
+wall_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
 /* The time in ms on a clock that nobody sets. */
 static int64_t
 now_ms(void)
@@ -439,11 +456,13 @@ text_clean(const char *text, char *buf, size_t size)
 	size_t i;
 
 	for (i = 0; text[i] != '\0' && i + 4 < size; i++) {
-		buf[i] = text[i] == '\n' ? ' ' : text[i];
-		if (buf[i] < ' ' || buf[i] > '~')
+		buf[i] = text[i];
+		if (buf[i] == '\n')
+			buf[i] = ' ';
+		else if (buf[i] < ' ' || buf[i] > '~')
 			buf[i] = '?';
 	}
-	strcpy(buf + i, text[i] == '\0' ? "" : "...");
+	snprintf(buf + i, size - i, "%s", text[i] == '\0' ? "" : "...");
 	return buf;
 }
 
@@ -452,6 +471,37 @@ static const char *
 text_shown(const char *text, char buf[VALUE_SHOWN + 4])
 {
 	return text_clean(text, buf, VALUE_SHOWN + 4);
+}
+
+/*
+ * Writes TEXT to a temporary file beside PATH and renames it, so that nobody
+ * sees half a file.  Returns false with errno set, and leaves nothing behind.
+ */
+static bool
+file_replace(const char *path, const char *text)
+{
+	char temporary[PATH_MAX + 32];
+	size_t len = strlen(text);
+	int fd, saved;
+
+	snprintf(temporary, sizeof(temporary), "%s.%ld", path, (long)getpid());
+	fd = open(temporary,
+	    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+	if (fd == -1 && errno == EEXIST && unlink(temporary) == 0)
+		fd = open(temporary,
+		    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+	if (fd == -1)
+		return false;
+	errno = ENOSPC; /* a short write sets none */
+	if (write(fd, text, len) != (ssize_t)len) {
+		fd_close(&fd);
+	} else if (close(fd) == 0 && rename(temporary, path) == 0) {
+		return true;
+	}
+	saved = errno;
+	(void)unlink(temporary);
+	errno = saved;
+	return false;
 }
 
 /* ---- log: syslog, a file, or standard output; errors on stderr too ----- */
@@ -725,6 +775,9 @@ static const struct setting {
 	    "600", "seconds between tests, and scale of the backoff" },
 	{ "AUTOSSH_PORT", SETTING_TEXT, 0, VALUE_SHOWN, 0, NULL, AT(port),
 	    "unset", "as the value of -M, which it overrides" },
+	{ "AUTOSSH_STATUSFILE", SETTING_TEXT, 0, PATH_MAX - 1, 0, NULL,
+	    AT(statusfile), "unset",
+	    "file to write the state to, for Prometheus" },
 #undef AT
 };
 #define NSETTINGS (sizeof(settings_table) / sizeof(settings_table[0]))
@@ -1005,7 +1058,7 @@ cmdline_cluster(struct cmdline *c, int argc, char **argv, int i, bool ours)
 		cmdline_monitor(c, *p != '\0' ? p : argument);
 		return i;
 	}
-	strcpy(rest + n, p);
+	memcpy(rest + n, p, strlen(p));
 	if (n > 1)
 		cmdline_push(c, rest);
 	if (argument != NULL)
@@ -1671,12 +1724,18 @@ struct monitor {
 	char local[FORWARD_MOST];  /* argument of -L; empty: none is needed */
 	char remote[FORWARD_MOST]; /* argument of -R */
 
+	bool hasty; /* somebody waits to hear that the tunnel is up */
+
 	struct listener listener;
-	int64_t next_due; /* of the next test; NEVER: none is due */
+	int64_t first_due; /* before it, a test that fails has no consequence */
+	int64_t early_gap; /* to the next early test, in ms */
+	int64_t next_due;  /* of the next test; NEVER: none is due */
 
 	/* the test that is under way */
 	enum test_phase phase;
+	bool early; /* begun before first_due */
 	int64_t begun;
+	int64_t timeout_ms;
 	int64_t due; /* when a connection, or the echo, must have come */
 	int send_fd;
 	char line[512];
@@ -1684,8 +1743,10 @@ struct monitor {
 	struct caller callers[CALLERS_MOST]; /* [0] is the echo */
 	int ncallers;
 
+	bool passed; /* a test of this ssh has */
+	int64_t tests, failures;
 	int64_t round_trip_ms; /* of the last test that passed; -1: none */
-	time_t passed_at;      /* its end */
+	int64_t passed_at_ms;  /* its end, of the wall clock */
 };
 
 /*
@@ -1820,12 +1881,18 @@ test_close(struct monitor *m)
 	m->phase = TEST_NONE;
 }
 
-/* Plans the next test of a new ssh. */
+/* Plans the first test of a new ssh. */
 static void
 monitor_start(struct monitor *m, int64_t now)
 {
-	m->round_trip_ms = -1;
-	m->next_due = m->on ? now + m->timing->first_ms : NEVER;
+	m->passed = false;
+	m->next_due = NEVER;
+	if (!m->on)
+		return;
+	m->first_due = now + m->timing->first_ms;
+	m->early_gap = EARLY_TEST_MS;
+	m->next_due =
+	    m->hasty ? earlier(now + m->early_gap, m->first_due) : m->first_due;
 }
 
 /* ssh is gone or going: there is nothing to test. */
@@ -1836,18 +1903,25 @@ monitor_stop(struct monitor *m)
 	m->next_due = NEVER;
 }
 
-/* Has the next test begin now, instead of one under way if AFRESH. */
+/* Has the next test begin now, and be no early one. */
 static void
-monitor_hurry(struct monitor *m, int64_t now, bool afresh)
+monitor_hurry(struct monitor *m, int64_t now)
 {
-	if (m->phase != TEST_NONE) {
-		if (!afresh)
-			return;
-		test_close(m);
+	if (m->next_due == NEVER && m->phase == TEST_NONE)
+		return;
+	m->first_due = earlier(m->first_due, now);
+	if (m->phase == TEST_NONE)
 		m->next_due = now;
-	} else if (m->next_due != NEVER && !afresh) {
-		m->next_due = now;
-	}
+}
+
+/* Begins a test that is under way again: its time did not count. */
+static void
+monitor_repeat(struct monitor *m, int64_t now)
+{
+	if (m->phase == TEST_NONE)
+		return;
+	test_close(m);
+	m->next_due = now;
 }
 
 /*
@@ -1864,7 +1938,7 @@ test_line(struct monitor *m)
 	if (getentropy(&number, sizeof(number)) == -1)
 		return false;
 	if (gethostname(host, sizeof(host)) == -1)
-		strcpy(host, "localhost");
+		snprintf(host, sizeof(host), "localhost");
 	host[sizeof(host) - 1] = '\0';
 	n = snprintf(m->line, sizeof(m->line),
 	    "%s autossh %ld %" PRIu64 " %s\r\n", host, (long)getpid(),
@@ -1874,27 +1948,40 @@ test_line(struct monitor *m)
 	return true;
 }
 
+/* How important it is why the test under way has failed. */
+static int
+test_level(const struct monitor *m)
+{
+	return m->early ? LOG_DEBUG : LOG_INFO;
+}
+
 /* Begins a test.  TEST_FAILED: it could not even begin. */
 static enum test_result
 test_begin(struct monitor *m, int64_t now)
 {
 	m->next_due = NEVER;
 	m->begun = now;
-	m->due = now + m->timing->timeout_ms * (m->echo ? 2 : 1);
+	m->early = now < m->first_due;
+	m->timeout_ms = m->timing->timeout_ms;
+	if (m->early)
+		m->timeout_ms = earlier(m->timeout_ms, 2 * m->early_gap);
+	m->due = now + m->timeout_ms * (m->echo ? 2 : 1);
 	if (!test_line(m)) {
-		log_msg(LOG_INFO, "no random number: %s", strerror(errno));
+		log_msg(test_level(m), "no random number: %s", strerror(errno));
 		return TEST_FAILED;
 	}
 	m->send_fd = fd_ours(socket(m->send.sa.any.sa_family, SOCK_STREAM, 0));
 	if (m->send_fd == -1) {
-		log_msg(LOG_INFO, "no socket for a test: %s", strerror(errno));
+		log_msg(
+		    test_level(m), "no socket for a test: %s", strerror(errno));
 		return TEST_FAILED;
 	}
 	m->phase = TEST_CONNECT;
 	if (connect(m->send_fd, &m->send.sa.any, m->send.len) == 0)
 		m->phase = TEST_SEND;
 	else if (errno != EINPROGRESS && errno != EINTR) {
-		log_msg(LOG_INFO, "cannot connect to ssh: %s", strerror(errno));
+		log_msg(test_level(m), "cannot connect to ssh: %s",
+		    strerror(errno));
 		return TEST_FAILED;
 	}
 	return TEST_OPEN;
@@ -1914,7 +2001,8 @@ test_connected(struct monitor *m, const struct pollset *set)
 	if (error == 0 && fd_meets_itself(m->send_fd))
 		error = ECONNREFUSED;
 	if (error != 0) {
-		log_msg(LOG_INFO, "cannot connect to ssh: %s", strerror(error));
+		log_msg(test_level(m), "cannot connect to ssh: %s",
+		    strerror(error));
 		return TEST_FAILED;
 	}
 	m->phase = TEST_SEND;
@@ -1931,7 +2019,8 @@ test_send(struct monitor *m)
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return TEST_OPEN;
 	if (n == -1) {
-		log_msg(LOG_INFO, "cannot send to ssh: %s", strerror(errno));
+		log_msg(
+		    test_level(m), "cannot send to ssh: %s", strerror(errno));
 		return TEST_FAILED;
 	}
 	m->sent += (size_t)n;
@@ -2001,7 +2090,7 @@ monitor_accept(struct monitor *m, int64_t now)
 		c = &m->callers[m->ncallers++];
 		c->fd = fd;
 		c->matched = 0;
-		c->due = now + m->timing->timeout_ms;
+		c->due = now + m->timeout_ms;
 	}
 	if (m->ncallers > 0 &&
 	    (m->ncallers == CALLERS_MOST || m->listener.due != 0)) {
@@ -2056,6 +2145,9 @@ monitor_due(const struct monitor *m)
 	int64_t due = m->phase == TEST_NONE ? m->next_due : m->due;
 	int i;
 
+	if (m->phase != TEST_NONE && m->early)
+		due = earlier(due, m->first_due);
+
 	due = earlier(due, listener_due(&m->listener));
 	for (i = 0; i < m->ncallers; i++)
 		due = earlier(due, m->callers[i].due);
@@ -2082,10 +2174,35 @@ test_step(struct monitor *m, const struct pollset *set, int64_t now)
 		m->due = NEVER; /* hear them out, and nobody new */
 		return r;
 	}
-	log_msg(LOG_INFO, m->echo || m->due == NEVER
-			      ? "timeout waiting for the test message"
-			      : "timeout polling to accept read connection");
+	log_msg(
+	    test_level(m), m->echo || m->due == NEVER
+			       ? "timeout waiting for the test message"
+			       : "timeout polling to accept read connection");
 	return TEST_FAILED;
+}
+
+/* Notes how a test has ended and plans the next.  Returns what follows. */
+static enum test_result
+test_end(struct monitor *m, enum test_result r, int64_t now)
+{
+	test_close(m);
+	m->next_due = now + m->timing->poll_ms;
+	if (r == TEST_FAILED && m->early) {
+		m->early_gap += m->early_gap / 2;
+		m->next_due = earlier(now + m->early_gap, m->first_due);
+		return TEST_OPEN;
+	}
+	m->tests++;
+	if (r == TEST_FAILED) {
+		m->failures++;
+		return r;
+	}
+	if (m->early)
+		m->next_due = m->first_due;
+	m->passed = true;
+	m->round_trip_ms = now - m->begun;
+	m->passed_at_ms = wall_ms();
+	return r;
 }
 
 /* TEST_PASSED or TEST_FAILED: a test has just ended so.  Else TEST_OPEN. */
@@ -2094,18 +2211,12 @@ monitor_run(struct monitor *m, const struct pollset *set, int64_t now)
 {
 	enum test_result r = TEST_OPEN;
 
+	if (m->phase != TEST_NONE && m->early && now >= m->first_due)
+		monitor_repeat(m, now);
 	if (m->phase != TEST_NONE || now >= m->next_due)
 		r = test_step(m, set, now);
 	monitor_accept(m, now);
-	if (r == TEST_OPEN)
-		return r;
-	test_close(m);
-	m->next_due = now + m->timing->poll_ms;
-	if (r == TEST_PASSED) {
-		m->round_trip_ms = now - m->begun;
-		m->passed_at = time(NULL);
-	}
-	return r;
+	return r == TEST_OPEN ? r : test_end(m, r, now);
 }
 
 /* ---- passphrase: where it comes from, and what ssh asks for ------------- */
@@ -2385,7 +2496,7 @@ question_answerable(const char *question)
 
 	/* the last line, in lower case, without what stands behind it */
 	last = last != NULL && last[1] != '\0' ? last + 1 : question;
-	for (i = 0; last[i] != '\0' && i < QUESTION_MOST; i++)
+	for (i = 0; i < QUESTION_MOST && last[i] != '\0'; i++)
 		text[i] = (char)tolower((unsigned char)last[i]);
 	while (i > 0 && strchr(": ", text[i - 1]) != NULL)
 		i--;
@@ -2860,6 +2971,301 @@ helper_main(const char *name, const char *question)
 	return got == (ssize_t)n ? 0 : 1;
 }
 
+/* ---- what ssh says: to the log, where ssh has no terminal --------------- */
+
+/* ssh's standard error, with -f.  One pipe serves every ssh. */
+struct sayings {
+	int read_fd, write_fd; /* -1: ssh has the caller's */
+	char line[SAYING_MOST];
+	size_t len;
+	bool cut;               /* the rest of this line is left out */
+	char last[SAYING_MOST]; /* the last line of this ssh */
+	int64_t window;         /* end of the minute that is counted; 0: none */
+	int written;            /* lines in this minute */
+	int left_out;           /* lines too many in this minute */
+};
+
+static void
+sayings_open(struct sayings *y)
+{
+	int fds[2];
+
+	if (fd_pipe(fds) == -1)
+		die("cannot make a pipe: %s", strerror(errno));
+	/* ssh's end is to block, or ssh would lose what it says in a rush */
+	(void)fcntl(fds[1], F_SETFL, 0);
+	y->read_fd = fds[0];
+	y->write_fd = fds[1];
+}
+
+/* A line is complete: logs it, unless there are too many. */
+static void
+saying_end(struct sayings *y, int64_t now)
+{
+	while (y->len > 0 && strchr("\r ", y->line[y->len - 1]) != NULL)
+		y->len--;
+	y->line[y->len] = '\0';
+	y->cut = false;
+	if (y->len == 0)
+		return;
+	y->len = 0;
+	text_clean(y->line, y->last, sizeof(y->last));
+	if (y->window == 0)
+		y->window = now + SAYINGS_WINDOW_MS;
+	if (y->written < SAYINGS_MOST) {
+		y->written++;
+		log_msg(LOG_INFO, "ssh: %s", y->last);
+	} else {
+		y->left_out++;
+	}
+}
+
+static void
+sayings_take(struct sayings *y, const char *bytes, size_t n, int64_t now)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (bytes[i] == '\n')
+			saying_end(y, now);
+		else if (y->len < sizeof(y->line) - 1 && !y->cut)
+			y->line[y->len++] = bytes[i] == '\0' ? '?' : bytes[i];
+		else
+			y->cut = true;
+	}
+}
+
+static void
+sayings_watch(const struct sayings *y, struct pollset *set)
+{
+	pollset_add(set, y->read_fd, POLLIN);
+}
+
+static int64_t
+sayings_due(const struct sayings *y)
+{
+	return y->left_out > 0 ? y->window : NEVER;
+}
+
+/* Reads what ssh has said, but no more than a pipe holds: others wait too. */
+static void
+sayings_run(struct sayings *y, int64_t now)
+{
+	char bytes[4096];
+	ssize_t n;
+	int i;
+
+	if (y->window != 0 && now >= y->window) {
+		if (y->left_out > 0)
+			log_msg(LOG_INFO, "ssh: %d more lines left out",
+			    y->left_out);
+		y->window = 0;
+		y->written = y->left_out = 0;
+	}
+	if (y->read_fd == -1)
+		return;
+	for (i = 0; i < 16; i++) {
+		n = read(y->read_fd, bytes, sizeof(bytes));
+		if (n <= 0)
+			return;
+		sayings_take(y, bytes, (size_t)n, now);
+	}
+}
+
+/* A new ssh has said nothing yet. */
+static void
+sayings_start(struct sayings *y)
+{
+	y->last[0] = '\0';
+}
+
+/* ssh has died: takes in its last words. */
+static void
+sayings_stop(struct sayings *y, int64_t now)
+{
+	sayings_run(y, now);
+	saying_end(y, now);
+}
+
+/* ---- reports: to the service manager, and to a file --------------------- */
+
+/* The service manager (sd_notify(3)). */
+struct notify {
+	int fd; /* -1: nobody is to be told */
+	struct sockaddr_un where;
+	socklen_t len;
+	int64_t watchdog_ms; /* 0: nobody watches */
+	int64_t watchdog_due;
+	bool ready;    /* it was told that the tunnel is up */
+	bool stopping; /* it was told that the end has come */
+};
+
+/*
+ * Tells the service manager.  If it does not listen, or has too much to read,
+ * that is not ours to mend.
+ */
+__attribute__((format(printf, 2, 3))) static void
+notify_send(const struct notify *n, const char *format, ...)
+{
+	char text[TEXT_MOST];
+	va_list ap;
+
+	if (n->fd == -1)
+		return;
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	(void)sendto(n->fd, text, strlen(text), MSG_NOSIGNAL,
+	    (const struct sockaddr *)&n->where, n->len);
+}
+
+/*
+ * Reads where to report.  WATCHDOG_PID names whom the watchdog watches: us, or
+ * with -f the process that the service manager started, MAIN_PID.
+ */
+static void
+notify_open(struct notify *n, pid_t main_pid)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	const char *usec = getenv("WATCHDOG_USEC");
+	const char *pid = getenv("WATCHDOG_PID");
+	int64_t number;
+
+	n->fd = -1;
+	if (path == NULL || (path[0] != '/' && path[0] != '@') ||
+	    strlen(path) >= sizeof(n->where.sun_path))
+		return;
+	n->where.sun_family = AF_UNIX;
+	memcpy(n->where.sun_path, path, strlen(path));
+	n->len =
+	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+	if (path[0] == '@')
+		n->where.sun_path[0] = '\0'; /* an abstract name (Linux) */
+	n->fd = fd_ours(socket(AF_UNIX, SOCK_DGRAM, 0));
+	if (usec == NULL || !number_parse(usec, 1, INT64_MAX / 10, &number))
+		return;
+	n->watchdog_ms = number / 1000 / 3; /* half is the most, be early */
+	if (pid != NULL && number_parse(pid, 1, INT_MAX, &number) &&
+	    number != main_pid)
+		n->watchdog_ms = 0;
+}
+
+static int64_t
+notify_due(const struct notify *n)
+{
+	return n->watchdog_ms > 0 ? n->watchdog_due : NEVER;
+}
+
+/* Shows the watchdog that the main loop turns. */
+static void
+notify_run(struct notify *n, int64_t now)
+{
+	if (n->watchdog_ms == 0 || now < n->watchdog_due)
+		return;
+	notify_send(n, "WATCHDOG=1");
+	n->watchdog_due = now + n->watchdog_ms;
+}
+
+static void
+notify_ready(struct notify *n)
+{
+	if (!n->ready)
+		notify_send(n, "READY=1");
+	n->ready = true;
+}
+
+static void
+notify_stopping(struct notify *n)
+{
+	if (!n->stopping)
+		notify_send(n, "STOPPING=1");
+	n->stopping = true;
+}
+
+/* How the tunnel stands, for machines; times of the wall clock in ms. */
+struct standing {
+	int64_t up;
+	int64_t starts;
+	int64_t started_at_ms; /* 0: never */
+	int64_t tests;
+	int64_t failures;
+	int64_t round_trip_ms; /* -1: no test has passed */
+	int64_t passed_at_ms;  /* 0: no test has passed */
+	int64_t next_start_ms; /* 0: none is due */
+};
+
+static const struct metric {
+	const char *name, *type, *help;
+	bool seconds; /* is kept in ms */
+	size_t offset;
+} metrics[] = {
+#define AT(member) offsetof(struct standing, member)
+	{ "autossh_up", "gauge", "Whether the tunnel is known to be up.", false,
+	    AT(up) },
+	{ "autossh_starts_total", "counter", "How often ssh was started.",
+	    false, AT(starts) },
+	{ "autossh_start_timestamp_seconds", "gauge",
+	    "When ssh was last started.", true, AT(started_at_ms) },
+	{ "autossh_tests_total", "counter", "How many tests have ended.", false,
+	    AT(tests) },
+	{ "autossh_test_failures_total", "counter",
+	    "How many tests have failed.", false, AT(failures) },
+	{ "autossh_last_test_seconds", "gauge",
+	    "Round trip of the last test that passed.", true,
+	    AT(round_trip_ms) },
+	{ "autossh_last_test_timestamp_seconds", "gauge",
+	    "When a test last passed.", true, AT(passed_at_ms) },
+	{ "autossh_next_start_timestamp_seconds", "gauge",
+	    "When ssh is due to be started; 0: no start is due.", true,
+	    AT(next_start_ms) },
+#undef AT
+};
+
+/* Writes DESTINATION as the value of a label: escaped, and plain ASCII. */
+static void
+label_text(const char *destination, char *buf, size_t size)
+{
+	size_t n = 0;
+
+	for (; *destination != '\0' && n + 3 < size; destination++) {
+		if (*destination == '"' || *destination == '\\')
+			buf[n++] = '\\';
+		buf[n++] = *destination < ' ' || *destination > '~'
+			       ? '?'
+			       : *destination;
+	}
+	buf[n] = '\0';
+}
+
+/* Writes all metrics in the Prometheus text format. */
+static void
+standing_text(
+    const struct standing *st, const char *destination, char *buf, size_t size)
+{
+	char label[LABEL_MOST];
+	const struct metric *m;
+	int64_t value;
+	size_t i, n = 0;
+
+	label_text(destination, label, sizeof(label));
+	for (i = 0; i < sizeof(metrics) / sizeof(*metrics); i++) {
+		m = &metrics[i];
+		memcpy(&value, (const char *)st + m->offset, sizeof(value));
+		n += (size_t)snprintf(buf + n, size - n,
+		    "# HELP %s %s\n# TYPE %s %s\n%s{destination=\"%s\"} ",
+		    m->name, m->help, m->name, m->type, m->name, label);
+		if (value < 0)
+			n += (size_t)snprintf(buf + n, size - n, "NaN\n");
+		else if (m->seconds)
+			n += (size_t)snprintf(buf + n, size - n,
+			    "%" PRId64 ".%03d\n", value / 1000,
+			    (int)(value % 1000));
+		else
+			n += (size_t)snprintf(
+			    buf + n, size - n, "%" PRId64 "\n", value);
+	}
+}
+
 /* ---- pidfile and background -------------------------------------------- */
 
 /* The exit handler removes it, and has no argument. */
@@ -2898,37 +3304,6 @@ pidfile_touch(void)
 {
 	if (pidfile_path != NULL && pidfile_ours())
 		(void)utimensat(AT_FDCWD, pidfile_path, NULL, 0);
-}
-
-/*
- * Writes TEXT to a temporary file beside PATH and renames it, so that nobody
- * sees half a file.  Returns false with errno set, and leaves nothing behind.
- */
-static bool
-file_replace(const char *path, const char *text)
-{
-	char temporary[PATH_MAX + 32];
-	size_t len = strlen(text);
-	int fd, saved;
-
-	snprintf(temporary, sizeof(temporary), "%s.%ld", path, (long)getpid());
-	fd = open(temporary,
-	    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
-	if (fd == -1 && errno == EEXIST && unlink(temporary) == 0)
-		fd = open(temporary,
-		    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
-	if (fd == -1)
-		return false;
-	errno = ENOSPC; /* a short write sets none */
-	if (write(fd, text, len) != (ssize_t)len) {
-		fd_close(&fd);
-	} else if (close(fd) == 0 && rename(temporary, path) == 0) {
-		return true;
-	}
-	saved = errno;
-	(void)unlink(temporary);
-	errno = saved;
-	return false;
 }
 
 static void
@@ -3009,16 +3384,19 @@ background_ready(int *fd)
 /* ---- the ssh process --------------------------------------------------- */
 
 /*
- * In the child: becomes ssh, or writes to FD why not.  ARGV has a free place
- * before it, for a shell to run a script without "#!" as execvp(3) does.
+ * In the child: becomes ssh, with STDERR_FD as its standard error (-1: as it
+ * is), or writes to FD why not.  ARGV has a free place before it, for a shell
+ * to run a script without "#!" as execvp(3) does.
  */
 __attribute__((noreturn)) static void
-ssh_exec(const char *path, char **argv, char **env, int fd)
+ssh_exec(const char *path, char **argv, char **env, int stderr_fd, int fd)
 {
 	static char shell[] = "/bin/sh";
 	int error;
 
 	environ = env;
+	if (stderr_fd != -1)
+		(void)dup2(stderr_fd, 2);
 	execv(path, argv);
 	if (errno == ENOEXEC) {
 		argv[-1] = shell;
@@ -3031,13 +3409,14 @@ ssh_exec(const char *path, char **argv, char **env, int fd)
 }
 
 /*
- * Starts ssh.  ARGV as for ssh_exec(), MORE as for environment_make().
+ * Starts ssh.  ARGV and STDERR_FD as for ssh_exec(), MORE as for
+ * environment_make().
  * *EXEC_FD becomes readable when it has been executed (end of file) or could
  * not be (an errno).  Returns its pid, or -1 with errno set.
  */
 static pid_t
 ssh_spawn(char **argv, const char *const *more, const struct signals *signals,
-    int *exec_fd)
+    int stderr_fd, int *exec_fd)
 {
 	char path[PATH_MAX];
 	char **env;
@@ -3049,7 +3428,7 @@ ssh_spawn(char **argv, const char *const *more, const struct signals *signals,
 	env = environment_make(more);
 	pid = env == NULL ? -1 : process_fork(signals);
 	if (pid == 0)
-		ssh_exec(path, argv, env, fds[1]);
+		ssh_exec(path, argv, env, stderr_fd, fds[1]);
 	free(env);
 	fd_close(&fds[1]);
 	if (pid == -1)
@@ -3081,9 +3460,11 @@ struct supervisor {
 	int status;
 	int starts;
 	int tries;
-	int64_t start_due;  /* SSH_WAITING */
-	int64_t started_at; /* the last start */
-	int64_t up_since;   /* the tunnel stands; -1: not known to */
+	int64_t start_due;     /* SSH_WAITING */
+	int64_t started_at;    /* the last start */
+	int64_t started_at_ms; /* the same, of the wall clock; 0: none yet */
+	int64_t up_due;        /* when it has lived long enough to be up */
+	int64_t up_since;      /* the tunnel stands; -1: not known to */
 
 	pid_t ssh;        /* -1: none */
 	int exec_fd;      /* of ssh_spawn(), until it has told */
@@ -3093,7 +3474,6 @@ struct supervisor {
 	/* SSH_ENDING */
 	enum after_end {
 		AFTER_RESTART,
-		AFTER_PROD, /* a restart that somebody asked for */
 		AFTER_EXIT, /* with status */
 	} after;
 	bool killed;
@@ -3101,31 +3481,172 @@ struct supervisor {
 
 	struct monitor monitor;
 	struct askpass askpass;
-	const char *self; /* the program file of autossh */
-	int ready_fd;     /* of background_start() */
+	struct sayings sayings;
+	struct notify notify;
+	bool status_failed; /* the status file could not be written */
+	const char *self;   /* the program file of autossh */
+	int ready_fd;       /* of background_start() */
 	int timer_fd;
 };
 
+/* Writes a length of time for people: 3d04h, 2h05m, 1m30s, 7s. */
+static const char *
+span_text(int64_t ms, char buf[32])
+{
+	int64_t s = ms < 0 ? 0 : ms / 1000;
+
+	if (s >= 86400)
+		snprintf(buf, 32, "%" PRId64 "d%02dh", s / 86400,
+		    (int)(s % 86400 / 3600));
+	else if (s >= 3600)
+		snprintf(
+		    buf, 32, "%dh%02dm", (int)(s / 3600), (int)(s % 3600 / 60));
+	else if (s >= 60)
+		snprintf(buf, 32, "%dm%02ds", (int)(s / 60), (int)(s % 60));
+	else
+		snprintf(buf, 32, "%ds", (int)s);
+	return buf;
+}
+
+/* What ssh last said, to stand behind a reason: " (ssh: TEXT)", or nothing. */
+static const char *
+supervisor_words(const struct supervisor *s, char buf[SAYING_MOST + 16])
+{
+	buf[0] = '\0';
+	if (s->sayings.last[0] != '\0')
+		snprintf(buf, SAYING_MOST + 16, " (ssh: %s)", s->sayings.last);
+	return buf;
+}
+
+/* Writes into BUF how the tunnel stands, without what changes by itself. */
+static void
+supervisor_summary(
+    const struct supervisor *s, int64_t now, char *buf, size_t size)
+{
+	char words[SAYING_MOST + 16];
+
+	if (s->state == SSH_OVER)
+		snprintf(buf, size, "stopped");
+	else if (s->state == SSH_WAITING && s->start_due <= now)
+		snprintf(buf, size, "starting ssh (start %d)%s", s->starts + 1,
+		    supervisor_words(s, words));
+	else if (s->state == SSH_WAITING)
+		snprintf(buf, size, "down, start %d in %" PRId64 " s%s",
+		    s->starts + 1, (s->start_due - now + 999) / 1000,
+		    supervisor_words(s, words));
+	else
+		snprintf(buf, size, "%s, ssh pid %ld (start %d)",
+		    s->state == SSH_ENDING ? "ending"
+		    : s->up_since == -1    ? "started"
+					   : "up",
+		    (long)s->ssh, s->starts);
+}
+
+/* Writes into BUF how the tunnel stands at this moment. */
+static void
+supervisor_status(
+    const struct supervisor *s, int64_t now, char *buf, size_t size)
+{
+	const struct monitor *m = &s->monitor;
+	int64_t since = s->up_since == -1 ? s->started_at : s->up_since;
+	time_t passed_at = (time_t)(m->passed_at_ms / 1000);
+	char span[32], test[64] = "", next[64] = "", clock[16];
+	struct tm tm;
+
+	if (s->state != SSH_RUNNING) {
+		supervisor_summary(s, now, buf, size);
+		return;
+	}
+	if (!m->on)
+		snprintf(test, sizeof(test), ", not monitored");
+	else if (!m->passed)
+		snprintf(test, sizeof(test), ", not tested yet");
+	else if (localtime_r(&passed_at, &tm) != NULL &&
+		 strftime(clock, sizeof(clock), "%H:%M:%S", &tm) > 0)
+		snprintf(test, sizeof(test), ", last test %" PRId64 " ms at %s",
+		    m->round_trip_ms, clock);
+	if (m->phase != TEST_NONE)
+		snprintf(next, sizeof(next), ", testing now");
+	else if (m->next_due != NEVER)
+		snprintf(next, sizeof(next), ", next in %" PRId64 " s",
+		    (m->next_due - now + 999) / 1000);
+	snprintf(buf, size, "%s %s, ssh pid %ld (start %d)%s%s",
+	    s->up_since == -1 ? "started" : "up", span_text(now - since, span),
+	    (long)s->ssh, s->starts, test, next);
+}
+
+/* Writes the status file.  That it cannot be written is said once. */
+static void
+supervisor_write_status(struct supervisor *s, int64_t now)
+{
+	const struct monitor *m = &s->monitor;
+	struct standing st = { .up = s->up_since != -1,
+		.starts = s->starts,
+		.started_at_ms = s->started_at_ms,
+		.tests = m->tests,
+		.failures = m->failures,
+		.round_trip_ms = m->round_trip_ms,
+		.passed_at_ms = m->passed_at_ms };
+	char text[STANDING_MOST], shown[VALUE_SHOWN + 4];
+	bool written;
+
+	if (s->set->statusfile == NULL)
+		return;
+	if (s->state == SSH_WAITING)
+		st.next_start_ms = wall_ms() + s->start_due - now;
+	standing_text(&st, s->cmd->destination, text, sizeof(text));
+	written = file_replace(s->set->statusfile, text);
+	if (!written && !s->status_failed)
+		log_msg(LOG_ERR, "cannot write status file \"%s\": %s",
+		    text_shown(s->set->statusfile, shown), strerror(errno));
+	s->status_failed = !written;
+}
+
+/* Tells the service manager and the status file that something has changed. */
+static void
+supervisor_report(struct supervisor *s, int64_t now)
+{
+	char text[TEXT_MOST];
+
+	supervisor_summary(s, now, text, sizeof(text));
+	notify_send(&s->notify, "STATUS=%s", text);
+	supervisor_write_status(s, now);
+}
+
+/* The tunnel has turned out to be up. */
+static void
+supervisor_up(struct supervisor *s, int64_t now)
+{
+	s->up_due = NEVER;
+	if (s->up_since != -1)
+		return;
+	s->up_since = s->started_at;
+	notify_ready(&s->notify);
+	supervisor_report(s, now);
+}
+
 /* Enters SSH_OVER. */
 static void
-supervisor_finish(struct supervisor *s, int status)
+supervisor_finish(struct supervisor *s, int64_t now, int status)
 {
 	s->state = SSH_OVER;
 	s->status = status;
+	notify_stopping(&s->notify);
+	supervisor_report(s, now);
 }
 
 /* Enters SSH_WAITING, or the end if ssh was started often enough. */
 static void
-supervisor_wait(struct supervisor *s, int64_t now, bool prodded)
+supervisor_wait(struct supervisor *s, int64_t now)
 {
 	int64_t wait_s = 0;
 
 	if (s->set->maxstart >= 0 && s->starts >= s->set->maxstart) {
 		log_msg(LOG_INFO, "max start count reached; exiting");
-		supervisor_finish(s, 0);
+		supervisor_finish(s, now, 0);
 		return;
 	}
-	if (s->starts > 0 && !prodded) {
+	if (s->starts > 0) {
 		s->tries =
 		    policy_tries(s->tries, now - s->started_at, s->set->poll);
 		wait_s = policy_backoff(s->tries, s->set->poll);
@@ -3136,6 +3657,7 @@ supervisor_wait(struct supervisor *s, int64_t now, bool prodded)
 		    wait_s);
 	s->state = SSH_WAITING;
 	s->start_due = now + wait_s * 1000;
+	supervisor_report(s, now);
 }
 
 /* Shows the exact command of a start, quoted as a shell would have it. */
@@ -3180,9 +3702,9 @@ supervisor_start_failed(struct supervisor *s, int64_t now, int error)
 	log_msg(LOG_ERR, "cannot run ssh \"%s\": %s",
 	    text_shown(s->set->path, shown), strerror(error));
 	if (s->starts == 1)
-		supervisor_finish(s, 1);
+		supervisor_finish(s, now, 1);
 	else
-		supervisor_wait(s, now, false);
+		supervisor_wait(s, now);
 }
 
 /*
@@ -3224,7 +3746,8 @@ supervisor_spawn(struct supervisor *s)
 	}
 	supervisor_show_command(s->argv);
 	s->exec_error = 0;
-	s->ssh = ssh_spawn(s->argv, more, s->signals, &s->exec_fd);
+	s->ssh = ssh_spawn(
+	    s->argv, more, s->signals, s->sayings.write_fd, &s->exec_fd);
 	return s->ssh != -1;
 }
 
@@ -3234,6 +3757,8 @@ supervisor_start(struct supervisor *s, int64_t now)
 {
 	s->starts++;
 	s->started_at = now;
+	s->started_at_ms = wall_ms();
+	sayings_start(&s->sayings);
 	if (s->set->maxstart > 0)
 		log_msg(LOG_INFO, "starting ssh (count %d of %" PRId64 ")",
 		    s->starts, s->set->maxstart);
@@ -3247,7 +3772,11 @@ supervisor_start(struct supervisor *s, int64_t now)
 	s->state = SSH_RUNNING;
 	s->stop_due = NEVER;
 	s->up_since = -1;
+	s->up_due = s->monitor.on || s->timing->gate_ms == 0
+			? NEVER
+			: now + s->timing->gate_ms + 1;
 	monitor_start(&s->monitor, now);
+	supervisor_report(s, now);
 }
 
 /* Enters SSH_ENDING. */
@@ -3258,9 +3787,12 @@ supervisor_end(struct supervisor *s, int64_t now, enum after_end after)
 	s->after = after;
 	s->killed = false;
 	s->end_due = now + END_GRACE_MS;
+	s->up_since = -1;
+	s->up_due = NEVER;
 	monitor_stop(&s->monitor);
 	(void)kill(s->ssh, SIGTERM);
 	(void)kill(s->ssh, SIGCONT); /* a stopped ssh must be able to die */
+	supervisor_report(s, now);
 }
 
 /* ssh does not end by itself. */
@@ -3278,8 +3810,9 @@ static void
 supervisor_exit(struct supervisor *s, int64_t now, int status)
 {
 	s->status = status;
+	notify_stopping(&s->notify);
 	if (s->state == SSH_WAITING)
-		supervisor_finish(s, status);
+		supervisor_finish(s, now, status);
 	else if (s->state == SSH_RUNNING)
 		supervisor_end(s, now, AFTER_EXIT);
 	else if (s->state == SSH_ENDING)
@@ -3291,27 +3824,31 @@ static void
 supervisor_report_death(const struct supervisor *s, int status, enum verdict v)
 {
 	int n = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+	char words[SAYING_MOST + 16];
 
+	supervisor_words(s, words);
 	if (WIFSIGNALED(status)) {
-		log_msg(LOG_INFO, "ssh exited on signal %d, restarting ssh", n);
+		log_msg(LOG_INFO, "ssh exited on signal %d, restarting ssh%s",
+		    n, words);
 	} else if (v == VERDICT_RESTART) {
 		log_msg(LOG_INFO,
-		    "ssh exited with error status %d; restarting ssh", n);
+		    "ssh exited with error status %d; restarting ssh%s", n,
+		    words);
 	} else if (v == VERDICT_PREMATURE) {
 		log_msg(LOG_ERR,
 		    "ssh exited prematurely with status %d; "
-		    "autossh exiting",
-		    n);
-		log_msg(LOG_INFO, "with AUTOSSH_GATETIME=0 it would be started "
-				  "again");
+		    "autossh exiting%s",
+		    n, words);
+		log_msg(LOG_INFO,
+		    "with AUTOSSH_GATETIME=0 it would be started again");
 	} else {
-		log_msg(
-		    LOG_INFO, "ssh exited with status %d; autossh exiting", n);
+		log_msg(LOG_INFO,
+		    "ssh exited with status %d; autossh exiting%s", n, words);
 		if (v == VERDICT_EXIT && s->cmd->no_command)
 			log_msg(LOG_INFO,
-			    "if ssh did not mean to end, a "
-			    "ControlMaster may have taken the session over "
-			    "(try -o ControlPath=none)");
+			    "if ssh was not meant to end, a ControlMaster may "
+			    "have taken the session over (see -o "
+			    "ControlPath=none)");
 	}
 }
 
@@ -3324,14 +3861,14 @@ supervisor_judge(struct supervisor *s, int64_t now, int status)
 
 	supervisor_report_death(s, status, v);
 	if (v == VERDICT_RESTART)
-		supervisor_wait(s, now, false);
+		supervisor_wait(s, now);
 	else
-		supervisor_finish(s, v == VERDICT_EXIT ? 0 : 1);
+		supervisor_finish(s, now, v == VERDICT_EXIT ? 0 : 1);
 }
 
 /* Reads what became of exec.  Once ssh runs, a background start is complete. */
 static void
-supervisor_run_exec(struct supervisor *s)
+supervisor_run_exec(struct supervisor *s, int64_t now)
 {
 	ssize_t n;
 
@@ -3340,28 +3877,35 @@ supervisor_run_exec(struct supervisor *s)
 	n = read(s->exec_fd, &s->exec_error, sizeof(s->exec_error));
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (n == 0)
-		background_ready(&s->ready_fd);
 	fd_close(&s->exec_fd);
+	if (n != 0)
+		return;
+	if (s->ready_fd != -1)
+		notify_send(&s->notify, "MAINPID=%ld", (long)getpid());
+	background_ready(&s->ready_fd);
+	if (!s->monitor.on && s->timing->gate_ms == 0 &&
+	    s->state == SSH_RUNNING)
+		supervisor_up(s, now);
 }
 
 /* ssh has died: leaves SSH_RUNNING or SSH_ENDING. */
 static void
 supervisor_died(struct supervisor *s, int64_t now, int status)
 {
-	supervisor_run_exec(s);
+	supervisor_run_exec(s, now);
 	fd_close(&s->exec_fd);
+	sayings_stop(&s->sayings, now);
 	monitor_stop(&s->monitor);
 	askpass_stop(&s->askpass);
 	s->ssh = -1;
-	s->stop_due = NEVER;
+	s->stop_due = s->up_due = NEVER;
 	s->up_since = -1;
 	if (WIFSIGNALED(status))
 		terminal_restore(&s->terminal);
 	if (s->state == SSH_ENDING && s->after == AFTER_EXIT)
-		supervisor_finish(s, s->status);
+		supervisor_finish(s, now, s->status);
 	else if (s->state == SSH_ENDING)
-		supervisor_wait(s, now, s->after == AFTER_PROD);
+		supervisor_wait(s, now);
 	else if (s->exec_error != 0)
 		supervisor_start_failed(s, now, s->exec_error);
 	else
@@ -3402,7 +3946,7 @@ supervisor_hangup(struct supervisor *s, int64_t now)
 	} else if (s->state == SSH_WAITING) {
 		s->start_due = now;
 	} else if (s->state == SSH_RUNNING) {
-		monitor_hurry(&s->monitor, now, false);
+		monitor_hurry(&s->monitor, now);
 	}
 }
 
@@ -3415,7 +3959,7 @@ supervisor_usr1(struct supervisor *s, int64_t now)
 	if (s->state == SSH_WAITING)
 		s->start_due = now;
 	else
-		supervisor_end(s, now, AFTER_PROD);
+		supervisor_end(s, now, AFTER_RESTART);
 }
 
 /* A signal to exit beats all else; a second one does not wait for ssh. */
@@ -3425,67 +3969,10 @@ supervisor_signal_exit(struct supervisor *s, int64_t now, int sig)
 	bool again = s->state == SSH_ENDING;
 
 	log_msg(LOG_INFO, "received signal to exit (%d)", sig);
-	supervisor_exit(s, now, 1);
+	/* a service manager that says TERM is obeyed, which is no failure */
+	supervisor_exit(s, now, sig == SIGTERM && s->notify.fd != -1 ? 0 : 1);
 	if (again && !s->killed)
 		supervisor_kill(s, now);
-}
-
-/* Writes a length of time for people: 3d04h, 2h05m, 1m30s, 7s. */
-static const char *
-span_text(int64_t ms, char buf[32])
-{
-	int64_t s = ms < 0 ? 0 : ms / 1000;
-
-	if (s >= 86400)
-		snprintf(buf, 32, "%" PRId64 "d%02dh", s / 86400,
-		    (int)(s % 86400 / 3600));
-	else if (s >= 3600)
-		snprintf(
-		    buf, 32, "%dh%02dm", (int)(s / 3600), (int)(s % 3600 / 60));
-	else if (s >= 60)
-		snprintf(buf, 32, "%dm%02ds", (int)(s / 60), (int)(s % 60));
-	else
-		snprintf(buf, 32, "%ds", (int)s);
-	return buf;
-}
-
-/* Writes how the tunnel stands into BUF. */
-static void
-supervisor_status(
-    const struct supervisor *s, int64_t now, char *buf, size_t size)
-{
-	const struct monitor *m = &s->monitor;
-	char span[32], test[64] = "", next[64] = "", clock[16];
-	struct tm tm;
-
-	if (s->state == SSH_WAITING) {
-		snprintf(buf, size, "down, start %d in %" PRId64 " s",
-		    s->starts + 1, (s->start_due - now + 999) / 1000);
-		return;
-	}
-	if (s->state == SSH_ENDING) {
-		snprintf(buf, size, "ending ssh pid %ld (start %d)",
-		    (long)s->ssh, s->starts);
-		return;
-	}
-	if (!m->on)
-		snprintf(test, sizeof(test), ", not monitored");
-	else if (m->round_trip_ms == -1)
-		snprintf(test, sizeof(test), ", not tested yet");
-	else if (localtime_r(&m->passed_at, &tm) != NULL &&
-		 strftime(clock, sizeof(clock), "%H:%M:%S", &tm) > 0)
-		snprintf(test, sizeof(test), ", last test %" PRId64 " ms at %s",
-		    m->round_trip_ms, clock);
-	if (m->phase != TEST_NONE)
-		snprintf(next, sizeof(next), ", testing now");
-	else if (m->next_due != NEVER)
-		snprintf(next, sizeof(next), ", next in %" PRId64 " s",
-		    (m->next_due - now + 999) / 1000);
-	snprintf(buf, size, "%s %s, ssh pid %ld (start %d)%s%s",
-	    s->up_since == -1 ? "started" : "up",
-	    span_text(
-		now - (s->up_since == -1 ? s->started_at : s->up_since), span),
-	    (long)s->ssh, s->starts, test, next);
 }
 
 /* Acts on the signals that have come, in the order of what beats what. */
@@ -3502,7 +3989,7 @@ supervisor_signals(struct supervisor *s, int64_t now, const sigset_t *caught)
 		if (s->ssh != -1)
 			(void)kill(s->ssh, SIGCONT);
 		s->stop_due = NEVER;
-		monitor_hurry(&s->monitor, now, true);
+		monitor_repeat(&s->monitor, now);
 	}
 	if (sigismember(caught, SIGCHLD))
 		supervisor_reap(s, now);
@@ -3520,19 +4007,22 @@ supervisor_signals(struct supervisor *s, int64_t now, const sigset_t *caught)
 static void
 supervisor_tested(struct supervisor *s, int64_t now, enum test_result r)
 {
+	char words[SAYING_MOST + 16];
+
 	if (r == TEST_PASSED) {
 		log_msg(LOG_DEBUG, "connection ok");
-		if (s->up_since == -1)
-			s->up_since = s->started_at;
+		supervisor_up(s, now);
+		supervisor_write_status(s, now);
 		pidfile_touch();
 	} else if (r == TEST_FAILED) {
-		log_msg(LOG_INFO, "port down, restarting ssh");
-		if (s->monitor.round_trip_ms == -1)
+		log_msg(LOG_INFO, "port down, restarting ssh%s",
+		    supervisor_words(s, words));
+		if (!s->monitor.passed)
 			log_msg(LOG_INFO,
-			    "no test of this ssh has passed: "
-			    "does the server allow forwarding "
-			    "(AllowTcpForwarding, PermitListen, PermitOpen)? "
-			    "-M 0 runs without a monitor");
+			    "no test of this ssh has passed: does the server "
+			    "allow forwarding (AllowTcpForwarding, "
+			    "PermitListen, PermitOpen)? -M 0 runs without a "
+			    "monitor");
 		supervisor_end(s, now, AFTER_RESTART);
 	}
 }
@@ -3552,7 +4042,7 @@ supervisor_rejected(struct supervisor *s, int64_t now)
 static int64_t
 supervisor_due(const struct supervisor *s)
 {
-	int64_t due = earlier(s->life_due, s->stop_due);
+	int64_t due = earlier(earlier(s->life_due, s->stop_due), s->up_due);
 
 	if (s->state == SSH_WAITING)
 		due = earlier(due, s->start_due);
@@ -3576,13 +4066,15 @@ supervisor_run_due(struct supervisor *s, int64_t now)
 		s->stop_due = NEVER;
 		(void)raise(SIGTSTP);
 	}
+	if (now >= s->up_due)
+		supervisor_up(s, now);
 	if (s->state == SSH_WAITING && now >= s->start_due)
 		supervisor_start(s, now);
 	else if (s->state == SSH_ENDING && now >= s->end_due) {
 		if (!s->killed)
 			supervisor_kill(s, now);
 		else if (s->after == AFTER_EXIT)
-			supervisor_finish(s, s->status);
+			supervisor_finish(s, now, s->status);
 		else
 			s->end_due = NEVER;
 	}
@@ -3612,26 +4104,31 @@ supervisor_run(struct supervisor *s)
 	sigset_t caught;
 	int64_t now, due;
 
-	supervisor_wait(s, now_ms(), false);
+	supervisor_wait(s, now_ms());
 	while (s->state != SSH_OVER) {
 		set.n = 0;
 		signals_watch(&set);
 		pollset_add(&set, s->exec_fd, POLLIN);
 		monitor_watch(&s->monitor, &set);
 		askpass_watch(&s->askpass, &set);
+		sayings_watch(&s->sayings, &set);
 		due = supervisor_due(s);
 		due = earlier(due, monitor_due(&s->monitor));
 		due = earlier(due, askpass_due(&s->askpass));
+		due = earlier(due, sayings_due(&s->sayings));
+		due = earlier(due, notify_due(&s->notify));
 		supervisor_poll(s, &set, due);
 
 		now = now_ms();
 		signals_run(&caught);
-		supervisor_run_exec(s);
+		sayings_run(&s->sayings, now);
+		supervisor_run_exec(s, now);
 		supervisor_signals(s, now, &caught);
 		if (!askpass_run(&s->askpass, &set, now))
 			supervisor_rejected(s, now);
 		supervisor_tested(s, now, monitor_run(&s->monitor, &set, now));
 		supervisor_run_due(s, now);
+		notify_run(&s->notify, now);
 	}
 	return s->status;
 }
@@ -3756,6 +4253,7 @@ main(int argc, char **argv)
 	struct timing timing;
 	struct signals signals;
 	char self[PATH_MAX];
+	pid_t main_pid;
 	static struct supervisor s;
 
 	descriptors_fill();
@@ -3788,8 +4286,11 @@ main(int argc, char **argv)
 	s.askpass.signals = &signals;
 	s.askpass.listener.fd = -1;
 	s.ssh = s.exec_fd = -1;
+	main_pid = getpid();
 	s.ready_fd = cmd.background ? background_start() : -1;
-	s.stop_due = NEVER;
+	s.sayings.read_fd = s.sayings.write_fd = -1;
+	s.stop_due = s.up_due = NEVER;
+	s.up_since = -1;
 	s.life_due =
 	    timing.lifetime_ms > 0 ? now_ms() + timing.lifetime_ms : NEVER;
 	if (atexit(main_clean) != 0)
@@ -3800,6 +4301,10 @@ main(int argc, char **argv)
 	timing_report(&timing);
 	signals_open(&signals);
 	terminal_save(&s.terminal);
+	if (cmd.background)
+		sayings_open(&s.sayings);
+	notify_open(&s.notify, main_pid);
+	s.monitor.hasty = s.notify.fd != -1 || set.statusfile != NULL;
 	monitor_listen(&s.monitor, &port);
 	if (askpass_on(&s.askpass))
 		secrets_lock();
