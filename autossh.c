@@ -888,6 +888,7 @@ settings_read(struct settings *set)
 	const char *value;
 	size_t i;
 
+	memset(set, 0, sizeof(*set));
 	for (i = 0; i < NSETTINGS; i++) {
 		s = &settings_table[i];
 		value = getenv(s->name);
@@ -1034,7 +1035,8 @@ cmdline_cluster(struct cmdline *c, int argc, char **argv, int i, bool ours)
 	const char *p = argv[i] + 1;
 	char *argument;
 	size_t n = 1;
-	bool takes = false; /* the letter at p takes an argument */
+	bool takes = false; /* the letter before p takes an argument */
+	bool monitor;
 
 	rest[0] = '-';
 	for (; *p != '\0' && !takes && c->action == CMDLINE_RUN; p++) {
@@ -1052,16 +1054,16 @@ cmdline_cluster(struct cmdline *c, int argc, char **argv, int i, bool ours)
 		cmdline_note(c, *p);
 	}
 	argument = takes && *p == '\0' && i + 1 < argc ? argv[++i] : NULL;
-	if (takes && p[-1] == 'M') {
-		if (n > 1)
-			cmdline_push(c, rest);
-		cmdline_monitor(c, *p != '\0' ? p : argument);
-		return i;
-	}
-	memcpy(rest + n, p, strlen(p));
-	if (n > 1)
+	monitor = takes && p[-1] == 'M';
+	if (!monitor)
+		memcpy(rest + n, p, strlen(p) + 1);
+	if (rest[1] != '\0')
 		cmdline_push(c, rest);
-	if (argument != NULL)
+	else
+		free(rest);
+	if (monitor)
+		cmdline_monitor(c, *p != '\0' ? p : argument);
+	else if (argument != NULL)
 		cmdline_push(c, argument);
 	return i;
 }
@@ -2476,46 +2478,54 @@ text_has_any(const char *text, const char *const *words)
 
 /*
  * Whether a question of ssh's asks for the passphrase, password or PIN that we
- * hold.  ssh's own questions are known by their form (sshconnect2.c,
- * authfile.c, ssh-pkcs11.c); a prompt that the server chose stands behind
+ * hold.  ssh's own questions are known by how they begin (sshconnect2.c,
+ * authfile.c, ssh-pkcs11.c).  A prompt that the server chose stands behind
  * "(user@host) " since OpenSSH 8.5, and must not ask for the passphrase of a
  * key, which is none of its business.
  */
 static bool
 question_answerable(const char *question)
 {
+	static const char *const own[] = { "enter passphrase for ",
+		"enter pin for ", "enter pin and confirm user presence for ",
+		"password for ", NULL };
 	static const char *const secret[] = { "password", "passphrase", "pin",
 		NULL };
 	static const char *const other[] = { "new", "old", "current", "retype",
 		"again", "change", "changed", "expired", "one-time", "onetime",
 		"otp", "confirm", NULL };
-	char text[QUESTION_MOST + 1];
-	const char *last = strrchr(question, '\n');
+	static const char asked_by_name[] = "'s password";
+	char text[ASKER_MOST + 1];
+	const char *rest = text;
 	const char *end;
 	size_t i, len;
 
-	/* the last line, in lower case, without what stands behind it */
-	last = last != NULL && last[1] != '\0' ? last + 1 : question;
-	for (i = 0; i < QUESTION_MOST && last[i] != '\0'; i++)
-		text[i] = (char)tolower((unsigned char)last[i]);
-	while (i > 0 && strchr(": ", text[i - 1]) != NULL)
-		i--;
-	text[i] = '\0';
-	len = i;
+	for (len = 0; len < ASKER_MOST && question[len] != '\0'; len++)
+		text[len] = question[len] == '\n'
+				? ' '
+				: (char)tolower((unsigned char)question[len]);
+	while (len > 0 && strchr(": ", text[len - 1]) != NULL)
+		len--;
+	text[len] = '\0';
 
-	if (text[0] == '(' && (end = strstr(text, ") ")) != NULL)
-		return text_has_any(end, secret) &&
-		       !text_has_word(end, "passphrase") &&
-		       !text_has_any(end, other) && strchr(end, '?') == NULL;
-	if (strncmp(text, "enter passphrase for ", 21) == 0 ||
-	    strncmp(text, "enter pin for ", 14) == 0 ||
-	    strncmp(text, "password for ", 13) == 0)
+	for (i = 0; own[i] != NULL; i++) {
+		if (strncmp(text, own[i], strlen(own[i])) == 0)
+			return true;
+	}
+	/* user@host's password, whatever the host is called */
+	end = strstr(text, asked_by_name);
+	if (end != NULL && end[strlen(asked_by_name)] == '\0' &&
+	    memchr(text, ' ', (size_t)(end - text)) == NULL)
 		return true;
-	if (len > 11 && strcmp(text + len - 11, "'s password") == 0 &&
-	    strchr(text, ' ') == text + len - 9)
-		return true;
-	return text_has_any(text, secret) && !text_has_any(text, other) &&
-	       strchr(text, '?') == NULL;
+	end = strstr(text, ") ");
+	if (text[0] == '(' && end != NULL &&
+	    memchr(text, '@', (size_t)(end - text)) != NULL) {
+		rest = end + 2;
+		if (text_has_word(rest, "passphrase"))
+			return false;
+	}
+	return text_has_any(rest, secret) && !text_has_any(rest, other) &&
+	       strchr(rest, '?') == NULL;
 }
 
 enum question_verdict { QUESTION_ANSWER, QUESTION_NOTICE, QUESTION_REFUSE };
@@ -2827,10 +2837,9 @@ asker_hear(struct askpass *a, const struct pollset *set, int i, int64_t now)
 	struct asker *asker = &a->askers[i];
 
 	if (asker->command_fd == -1) {
-		if (!asker->complete && pollset_ready(set, asker->fd) &&
-		    !asker_read(asker))
-			asker_drop(a, i);
-		else if (now >= asker->due)
+		if ((!asker->complete && pollset_ready(set, asker->fd) &&
+			!asker_read(asker)) ||
+		    now >= asker->due)
 			asker_drop(a, i);
 	} else if (pollset_ready(set, asker->command_fd)) {
 		command_read(a, i);
@@ -3051,7 +3060,7 @@ sayings_due(const struct sayings *y)
 static void
 sayings_run(struct sayings *y, int64_t now)
 {
-	char bytes[4096];
+	char bytes[1024];
 	ssize_t n;
 	int i;
 
@@ -3064,7 +3073,7 @@ sayings_run(struct sayings *y, int64_t now)
 	}
 	if (y->read_fd == -1)
 		return;
-	for (i = 0; i < 16; i++) {
+	for (i = 0; i < 64; i++) {
 		n = read(y->read_fd, bytes, sizeof(bytes));
 		if (n <= 0)
 			return;
@@ -3335,7 +3344,7 @@ background_await(pid_t child, int fd)
 	if (n == 1)
 		_exit(0);
 	while (waitpid(child, &status, 0) == -1 && errno == EINTR)
-		continue;
+		;
 	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
 }
 
@@ -4247,12 +4256,12 @@ int
 main(int argc, char **argv)
 {
 	struct settings set;
-	struct cmdline cmd;
+	static struct cmdline cmd;
 	struct monitor_port port;
 	struct passphrase_from from;
 	struct timing timing;
 	struct signals signals;
-	char self[PATH_MAX];
+	static char self[PATH_MAX]; /* seldom needed, so not on the stack */
 	pid_t main_pid;
 	static struct supervisor s;
 
