@@ -1356,43 +1356,49 @@ signals_exit(const sigset_t *caught)
 /* ---- terminal: what ssh may leave behind on it ------------------------- */
 
 struct terminal {
-	bool controlling; /* autossh was started with a controlling terminal */
-	bool saved;       /* standard input is one, with these modes */
+	bool controlling; /* autossh was started with one */
+	bool saved;       /* these were its modes: */
 	struct termios modes;
 };
 
-static bool
-terminal_there(void)
+/* Opens the controlling terminal.  -1: there is none, or it has gone. */
+static int
+terminal_open(void)
 {
-	int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-
-	if (fd == -1)
-		return false;
-	close(fd);
-	return true;
+	return open("/dev/tty", O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 }
 
 static void
 terminal_save(struct terminal *t)
 {
-	t->controlling = terminal_there();
-	t->saved = isatty(0) && tcgetattr(0, &t->modes) == 0;
+	int fd = terminal_open();
+
+	t->controlling = fd != -1;
+	t->saved = t->controlling && tcgetattr(fd, &t->modes) == 0;
+	fd_close(&fd);
 }
 
 /* Puts the modes back, if the terminal is ours to change. */
 static void
 terminal_restore(const struct terminal *t)
 {
+	int fd = t->saved ? terminal_open() : -1;
+
 	/* TCSADRAIN would wait for a terminal that is held by ^S */
-	if (t->saved && tcgetpgrp(0) == getpgrp())
-		(void)tcsetattr(0, TCSANOW, &t->modes);
+	if (fd != -1 && tcgetpgrp(fd) == getpgrp())
+		(void)tcsetattr(fd, TCSANOW, &t->modes);
+	fd_close(&fd);
 }
 
 /* Whether the terminal that autossh was started on has gone. */
 static bool
 terminal_gone(const struct terminal *t)
 {
-	return t->controlling && !terminal_there();
+	int fd = t->controlling ? terminal_open() : -1;
+	bool gone = t->controlling && fd == -1;
+
+	fd_close(&fd);
+	return gone;
 }
 
 /* ---- processes: what we start, and how --------------------------------- */
@@ -1979,9 +1985,8 @@ test_begin(struct monitor *m, int64_t now)
 		return TEST_FAILED;
 	}
 	m->phase = TEST_CONNECT;
-	if (connect(m->send_fd, &m->send.sa.any, m->send.len) == 0)
-		m->phase = TEST_SEND;
-	else if (errno != EINPROGRESS && errno != EINTR) {
+	if (connect(m->send_fd, &m->send.sa.any, m->send.len) == -1 &&
+	    errno != EINPROGRESS && errno != EINTR) {
 		log_msg(test_level(m), "cannot connect to ssh: %s",
 		    strerror(errno));
 		return TEST_FAILED;
@@ -3818,6 +3823,8 @@ supervisor_kill(struct supervisor *s, int64_t now)
 static void
 supervisor_exit(struct supervisor *s, int64_t now, int status)
 {
+	if (s->state == SSH_OVER)
+		return;
 	s->status = status;
 	notify_stopping(&s->notify);
 	if (s->state == SSH_WAITING)
