@@ -3653,6 +3653,7 @@ supervisor_finish(struct supervisor *s, int64_t now, int status)
 static void
 supervisor_wait(struct supervisor *s, int64_t now)
 {
+	int64_t poll_s = s->timing->poll_ms / 1000;
 	int64_t wait_s = 0;
 
 	if (s->set->maxstart >= 0 && s->starts >= s->set->maxstart) {
@@ -3661,9 +3662,8 @@ supervisor_wait(struct supervisor *s, int64_t now)
 		return;
 	}
 	if (s->starts > 0) {
-		s->tries =
-		    policy_tries(s->tries, now - s->started_at, s->set->poll);
-		wait_s = policy_backoff(s->tries, s->set->poll);
+		s->tries = policy_tries(s->tries, now - s->started_at, poll_s);
+		wait_s = policy_backoff(s->tries, poll_s);
 	}
 	log_msg(LOG_DEBUG, "checking for grace period, tries = %d", s->tries);
 	if (wait_s > 0)
@@ -4071,6 +4071,8 @@ supervisor_due(const struct supervisor *s)
 static void
 supervisor_run_due(struct supervisor *s, int64_t now)
 {
+	if (s->state == SSH_OVER)
+		return;
 	if (now >= s->life_due) {
 		log_msg(
 		    LOG_INFO, "exceeded maximum time to live, shutting down");
