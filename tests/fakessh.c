@@ -66,6 +66,8 @@
  *	--connects P		exit 0 if 127.0.0.1:P (or a socket's path)
  *				accepts a connection
  *	--echo P [swallow]	an echo service on 127.0.0.1:P
+ *	--syslog PATH FILE	takes datagrams at the socket PATH, a line each
+ *				to FILE, while its parent lives
  *	--strangers P N KIND MS	N strangers at 127.0.0.1:P at a time for MS:
  *				silent, talk, reset, close or flood; prints the
  *				number of connections made; exit 1 for none
@@ -1175,6 +1177,29 @@ tool_echo(int port, int swallow)
 		forward_turn(&p, -1);
 }
 
+static void
+tool_syslog(const char *path, const char *file)
+{
+	char text[8192];
+	union address a;
+	socklen_t len = address(&a, path, 0);
+	struct timeval second = { 1, 0 };
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+	FILE *f = fopen(file, "a");
+	pid_t parent = getppid();
+	ssize_t n;
+
+	if (fd == -1 || f == NULL || bind(fd, &a.sa, len) == -1)
+		fail("%s, %s: %s", path, file, strerror(errno));
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof(second));
+	while (getppid() == parent) {
+		if ((n = recv(fd, text, sizeof(text), 0)) == -1)
+			continue;
+		fprintf(f, "%.*s\n", (int)n, text);
+		fflush(f);
+	}
+}
+
 /* One thing that a stranger does; returns 0 when he has hung up. */
 static int
 stranger_act(int fd, const char *kind)
@@ -1338,6 +1363,8 @@ tool(int argc, char **argv)
 						(int)number(argv[2]))) == -1;
 	if (argc > 2 && strcmp(name, "--echo") == 0)
 		tool_echo((int)number(argv[2]), argc > 3);
+	if (argc > 3 && strcmp(name, "--syslog") == 0)
+		tool_syslog(argv[2], argv[3]);
 	if (argc > 5 && strcmp(name, "--strangers") == 0)
 		return tool_strangers((int)number(argv[2]),
 		    (int)number(argv[3]), argv[4], number(argv[5]));

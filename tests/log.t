@@ -1,0 +1,346 @@
+#!/bin/sh
+# log.t: what happens is logged in the words, at the levels and to the places
+# that the contract names, and a log that fails stops nothing.
+
+# shellcheck source=tests/lib.sh disable=SC2016,SC2034,SC2317
+. "${srcdir:-$(dirname "$0")/..}/tests/lib.sh"
+
+# ---- the lines, letter for letter, and their levels
+
+# Each scene ends by itself, or by the steps of its function; it is played at
+# the level of each of its lines, and at the level below.
+scene_restarts() {
+	fresh "exit 255; signal KILL"
+	run "AUTOSSH_LOGLEVEL=$1" AUTOSSH_GATETIME=0 AUTOSSH_MAXSTART=2 -M 0 host
+}
+scene_end() {
+	fresh "exit 5"
+	run "AUTOSSH_LOGLEVEL=$1" AUTOSSH_GATETIME=0 -M 0 host
+}
+scene_early() {
+	fresh "exit 5"
+	run "AUTOSSH_LOGLEVEL=$1" -M 0 host
+}
+scene_signals() {
+	fresh hang
+	start "AUTOSSH_LOGLEVEL=$1" AUTOSSH_POLL=20 -M 0 host
+	wait_starts 1
+	kill -USR1 "$pid"
+	wait_starts 2
+	stop
+}
+scene_monitor() {
+	fresh "pass 1 swallow forward; exit 5"
+	free_port
+	run "AUTOSSH_LOGLEVEL=$1" AUTOSSH_POLL=1 -M "$port" host
+}
+scene_life() {
+	fresh hang
+	run "AUTOSSH_LOGLEVEL=$1" AUTOSSH_MAXLIFETIME=1 AUTOSSH_FIRST_POLL=2 \
+	    -M 0 host
+}
+scene_wait() {
+	fresh "exit 255"
+	start "AUTOSSH_LOGLEVEL=$1" AUTOSSH_GATETIME=0 AUTOSSH_POLL=10000 -M 0 host
+	wait_starts 6
+	# It is on its way to the wait, or in it.
+	kill -USR2 "$pid"
+	[ "$1" -lt 6 ] || wait_for 10 'log_text | grep -q "^status: "'
+	[ "$1" -lt 7 ] || wait_log "sleeping for grace time 33 secs"
+	stop
+}
+
+# A table: level, scene, line; PID is that of the first ssh.
+while read -r level scene line; do
+	for at in "$level" $((level - 1)); do
+		eval "played=\$played_${scene}_$at"
+		if [ -n "$played" ]; then
+			dir=$played
+		else
+			"scene_$scene" "$at"
+			eval "played_${scene}_$at=\$dir"
+		fi
+		[ -f "$dir/starts" ] && first=$(ssh_pid 1)
+		case $line in
+		*PID) want=${line%PID}$first ;;
+		*) want=$line ;;
+		esac
+		if [ "$at" -eq "$level" ]; then
+			check "level $at: $line" log_has "$want"
+		else
+			check "not at level $at: $line" eval '! log_has "$want"'
+		fi
+	done
+done <<'END'
+6 end starting ssh (count 1)
+6 signals starting ssh (count 2)
+6 restarts starting ssh (count 1 of 2)
+6 restarts starting ssh (count 2 of 2)
+6 end ssh child pid is PID
+6 end port set to 0, monitoring disabled
+6 end ssh exited with status 5; autossh exiting
+6 restarts ssh exited with error status 255; restarting ssh
+6 restarts ssh exited on signal 9, restarting ssh
+3 early ssh exited prematurely with status 5; autossh exiting
+6 signals received signal to exit (15)
+6 signals signalled to kill and restart ssh
+6 monitor port down, restarting ssh
+6 monitor timeout polling to accept read connection
+6 restarts max start count reached; exiting
+6 life exceeded maximum time to live, shutting down
+6 signals short poll time: adjusting net timeouts to 10000
+6 life poll time is greater than lifetime, dropping poll time to 1
+6 life first poll time is greater than lifetime, dropping first poll time to 1
+7 monitor connection ok
+7 wait checking for grace period, tries = 0
+7 wait checking for grace period, tries = 6
+7 wait sleeping for grace time 33 secs
+END
+
+fresh "exit 5"
+run AUTOSSH_GATETIME=0 -M 0 -o "Some Option" host 'a  b'
+like "$(log_text)" "Some Option.*host.*a  b" "level 7: the command of a start"
+run AUTOSSH_GATETIME=0 AUTOSSH_LOGLEVEL=6 AUTOSSH_LOGFILE="$dir/log6" \
+    -M 0 -o "Some Option" host
+unlike "$(cat "$dir/log6")" "Some Option" "level 6: not the command"
+
+# ---- AUTOSSH_DEBUG
+
+for value in 1 0 ''; do
+	fresh "exit 5"
+	run AUTOSSH_GATETIME=0 AUTOSSH_DEBUG=$value AUTOSSH_LOGLEVEL=0 -M 0 host
+	check "AUTOSSH_DEBUG='$value' beats the level" \
+	    log_has "checking for grace period, tries = 0"
+	like "$(cat "$dir/err")" 'checking for grace period, tries = 0' \
+	    "AUTOSSH_DEBUG='$value': on stderr as well"
+done
+
+# ---- errors on stderr
+
+fresh "exit 5"
+run -M 0 host
+like "$(cat "$dir/err")" \
+    '^autossh: ssh exited prematurely with status 5; autossh exiting$' \
+    "errors go to stderr too"
+is "$(grep -cv '^autossh: ' "$dir/err")" 0 "each line of it with our name"
+fresh "exit 255; exit 5"
+run AUTOSSH_GATETIME=0 -M 0 host
+is "$(cat "$dir/err")" "" "what is none does not"
+fresh "exit 5"
+run AUTOSSH_LOGLEVEL=0 -M 0 host
+like "$(cat "$dir/err")" 'prematurely' "errors do, whatever the level"
+
+# ---- the file
+
+fresh "exit 255; exit 5"
+echo "what was there" >"$dir/log"
+run AUTOSSH_GATETIME=0 -M 0 host
+is "$(head -n 1 "$dir/log")" "what was there" "the log is appended to"
+date='[0-9]{4}/[0-9]{2}/[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}'
+is "$(tail -n +2 "$dir/log" | grep -cvE "^$date autossh\[$pid\]: [^ ]")" 0 \
+    "each line: date, time, name, pid, text"
+today=$(date +%Y/%m/%d)
+like "$(tail -n 1 "$dir/log")" "^$today |^$(date +%Y/%m/%d) " "the date is today"
+fresh "exit 5"
+umask 027
+run AUTOSSH_GATETIME=0 -M 0 host
+umask 022
+is "$(find "$dir/log" -perm 640)" "$dir/log" "the umask holds for the log"
+
+# Two that write to one log do not mix their lines.
+fresh "exit 255"
+start AUTOSSH_GATETIME=0 AUTOSSH_MAXSTART=20 AUTOSSH_POLL=1 -M 0 host
+other=$pid
+run AUTOSSH_GATETIME=0 AUTOSSH_MAXSTART=20 AUTOSSH_POLL=1 -M 0 host
+pid=$other
+wait_exit
+is "$(grep -cvE "^$date autossh\[[0-9]+\]: [^ ]" "$dir/log") $(
+    log_count 'ssh exited with error status 255; restarting ssh')" "0 40" \
+    "two write to one log, line by line"
+
+name="1.4g: a rotated log is written for ever"
+fresh hang
+start -M 0 host
+wait_starts 1
+wait_log "ssh child pid is $(ssh_pid 1)"
+mv "$dir/log" "$dir/log.1"
+kill -USR2 "$pid"
+check "$name: renamed" wait_for 10 'grep -q "status: " "$dir/log" 2>/dev/null'
+is "$(grep -c 'status: ' "$dir/log.1")" 0 "$name: nothing goes to the old one"
+rm "$dir/log"
+kill -USR2 "$pid"
+check "$name: removed" wait_for 10 'grep -q "status: " "$dir/log" 2>/dev/null'
+: >"$dir/log"
+kill -USR2 "$pid"
+check "a log that is emptied goes on" \
+    wait_for 10 '[ "$(grep -c "status: " "$dir/log")" = 1 ]'
+is "$(wc -l <"$dir/log" | tr -d ' ')" 1 "from its beginning"
+stop
+
+fresh hang
+mkdir "$dir/logs"
+start AUTOSSH_LOGFILE="$dir/logs/log" -M 0 host
+wait_starts 1
+rm -r "$dir/logs"
+kill -USR1 "$pid"
+check "a log whose directory is gone stops nothing" wait_starts 2
+mkdir "$dir/logs"
+kill -USR2 "$pid"
+check "and is there again with it" wait_for 10 '[ -s "$dir/logs/log" ]'
+stop
+
+# ---- devices and pipes
+
+fresh "exit 5"
+run AUTOSSH_GATETIME=0 AUTOSSH_LOGFILE=/dev/stdout -M 0 host
+like "$(cat "$dir/out")" "autossh\[$pid\]: starting ssh \(count 1\)" \
+    "/dev/stdout, a file"
+like "$(tail -n 1 "$dir/out")" 'ssh exited with status 5; autossh exiting' \
+    "/dev/stdout, to the end"
+fresh "exit 5"
+run exec:sh -c 'AUTOSSH_GATETIME=0 AUTOSSH_LOGFILE=/dev/stdout "$0" -M 0 host |
+    cat' "$AUTOSSH"
+like "$(cat "$dir/out")" 'autossh\[[0-9]+\]: starting ssh \(count 1\)' \
+    "/dev/stdout, a pipe"
+fresh "exit 5"
+run AUTOSSH_GATETIME=0 AUTOSSH_LOGFILE=/dev/stderr -M 0 host
+like "$(cat "$dir/err")" 'autossh\[[0-9]+\]: starting ssh \(count 1\)' \
+    "/dev/stderr"
+fresh "exit 255; exit 0"
+run AUTOSSH_GATETIME=0 AUTOSSH_LOGFILE=/dev/null -M 0 host
+is "$status $(starts)" "0 2" "/dev/null"
+
+if [ -c /dev/full ]; then
+	fresh "exit 255; exit 0"
+	run AUTOSSH_GATETIME=0 AUTOSSH_LOGFILE=/dev/full -M 0 host
+	is "$status $(starts)" "0 2" "a full disk stops nothing"
+else
+	skip "a full disk stops nothing" "no /dev/full"
+fi
+
+fresh "exit 255; hang"
+mkfifo "$dir/fifo"
+cat "$dir/fifo" >"$dir/read" &
+reader=$!
+started_pids="$started_pids $reader"
+# Opens when the reader has.
+exec 9>"$dir/fifo"
+start AUTOSSH_GATETIME=0 AUTOSSH_LOGFILE="$dir/fifo" -M 0 host
+wait_starts 2
+exec 9>&-
+check "a named pipe" \
+    wait_for 10 'grep -q "starting ssh (count 2)" "$dir/read"'
+kill "$reader"
+wait "$reader" 2>/dev/null
+forget "$reader"
+kill -USR1 "$pid"
+check "a pipe that nobody reads any more stops nothing" wait_starts 3
+stop
+is "$status $(left)" "1 " "nor the end"
+
+# A reader that does not read: the pipe is full before autossh comes.
+fresh "exit 255; hang"
+mkfifo "$dir/fifo"
+tail -f /dev/null <"$dir/fifo" &
+reader=$!
+dd if=/dev/zero of="$dir/fifo" bs=65536 count=2 2>/dev/null &
+writer=$!
+started_pids="$started_pids $reader $writer"
+exec 9>"$dir/fifo"
+# It fills the pipe and then is in the way of nobody.
+wait_for 5 'ps -o stat= -p "$writer" | grep -q S'
+sleep 0.2
+start AUTOSSH_GATETIME=0 AUTOSSH_LOGFILE="$dir/fifo" -M 0 host
+check "a full pipe stops nothing" wait_starts 2
+stop
+is "$status" 1 "nor the end"
+exec 9>&-
+kill "$reader" "$writer"
+wait "$reader" "$writer" 2>/dev/null
+forget "$reader"
+forget "$writer"
+
+fresh "exit 255; exit 255; exit 5"
+run unset:AUTOSSH_LOGFILE AUTOSSH_GATETIME=0 -M 0 host
+is "$status $(starts) $(cat "$dir/out" "$dir/err")" "1 3 " \
+    "without a log file nothing is on the terminal"
+
+# ---- syslog
+
+# A /dev of the test's own, with a log that writes down what it gets.
+if [ "$(id -u)" -eq 0 ]; then
+	own_dev="unshare -m"
+else
+	own_dev="unshare -U -r -m"
+fi
+cat >"$tmp/own-dev" <<'END'
+#!/bin/sh
+# own-dev DIR COMMAND...: with a /dev whose log goes to the file DIR/syslog.
+dir=$1
+shift
+mkdir "$dir/dev"
+mount -t tmpfs none "$dir/dev" || exit 77
+for node in null zero full random urandom tty; do
+	: >"$dir/dev/$node"
+	mount --bind "/dev/$node" "$dir/dev/$node" || exit 77
+done
+mount --move "$dir/dev" /dev || exit 77
+[ "$1" = true ] && exit 0
+if [ -n "$SYSLOG" ]; then
+	"$FAKESSH" --syslog /dev/log "$dir/syslog" &
+	until [ -S /dev/log ]; do sleep 0.02; done
+fi
+"$@"
+status=$?
+tries=100
+while [ -n "$SYSLOG" ] && [ $((tries -= 1)) -gt 0 ] &&
+    ! grep -q 'autossh exiting' "$dir/syslog"; do
+	sleep 0.05
+done
+[ -z "$SYSLOG" ] || kill $!
+exit $status
+END
+fresh "exit 255; exit 5"
+# shellcheck disable=SC2086 # words
+run FAKESSH="$FAKESSH" exec:unshare ${own_dev#unshare} sh "$tmp/own-dev" "$dir" true
+if [ "$status" = 0 ]; then
+	rmdir "$dir/dev"
+	# shellcheck disable=SC2086 # words
+	run SYSLOG=1 FAKESSH="$FAKESSH" unset:AUTOSSH_LOGFILE \
+	    AUTOSSH_GATETIME=0 exec:unshare ${own_dev#unshare} \
+	    sh "$tmp/own-dev" "$dir" "$AUTOSSH" -M 0 host
+	is "$status $(starts)" "1 2" "syslog: it runs"
+	like "$(cat "$dir/syslog")" \
+	    '^<14>.* autossh\[[0-9]+\]: starting ssh \(count 1\)$' \
+	    "syslog: facility user, level info, name, pid"
+	like "$(cat "$dir/syslog")" '^<15>.* autossh\[[0-9]+\]: checking for' \
+	    "syslog: debug"
+	like "$(tail -n 1 "$dir/syslog")" \
+	    'ssh exited with status 5; autossh exiting$' "syslog: to the end"
+	fresh "exit 5"
+	# shellcheck disable=SC2086 # words
+	run SYSLOG=1 FAKESSH="$FAKESSH" unset:AUTOSSH_LOGFILE \
+	    AUTOSSH_LOGLEVEL=3 exec:unshare ${own_dev#unshare} \
+	    sh "$tmp/own-dev" "$dir" "$AUTOSSH" -M 0 host
+	like "$(cat "$dir/syslog")" '^<11>.*: ssh exited prematurely' \
+	    "syslog: an error"
+	unlike "$(cat "$dir/syslog")" 'starting ssh' "syslog: the level holds"
+	fresh "exit 255; exit 5"
+	# shellcheck disable=SC2086 # words
+	run SYSLOG= FAKESSH="$FAKESSH" unset:AUTOSSH_LOGFILE \
+	    AUTOSSH_GATETIME=0 exec:unshare ${own_dev#unshare} \
+	    sh "$tmp/own-dev" "$dir" "$AUTOSSH" -M 0 host
+	is "$status $(starts)" "1 2" "no syslog stops nothing"
+	fresh "exit 5"
+	# shellcheck disable=SC2086 # words
+	run SYSLOG= FAKESSH="$FAKESSH" unset:AUTOSSH_LOGFILE \
+	    exec:unshare ${own_dev#unshare} \
+	    sh "$tmp/own-dev" "$dir" "$AUTOSSH" -M 0 host
+	is "$status $(grep -c '^autossh: .*prematurely' "$dir/err")" "1 1" \
+	    "no syslog: errors are on stderr all the same"
+else
+	note "$(cat "$dir/err")"
+	skip "syslog" "no mount namespaces here"
+fi
+
+done_testing
