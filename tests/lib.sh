@@ -42,6 +42,7 @@ tmp=
 test_count=0
 test_failed=0
 case_count=0
+SSHD_PID=
 started_pids=
 port_locks=
 pid=
@@ -122,7 +123,9 @@ left() {
 
 cleanup() {
 	trap '' HUP INT TERM
-	for cleanup_pid in $started_pids $(survivors); do
+	cleanup_sessions=
+	[ -n "$SSHD_PID" ] && cleanup_sessions=$(sshd_sessions)
+	for cleanup_pid in $started_pids $(survivors) $cleanup_sessions; do
 		kill -KILL "$cleanup_pid" 2>/dev/null
 		kill -CONT "$cleanup_pid" 2>/dev/null
 	done
@@ -431,7 +434,7 @@ got() {
 #	SSHD_PORT	where it listens
 #	SSHD_PID	the process that listens
 # sshd_down and sshd_up stop and start the listening sshd; sshd_sessions prints
-# the pids of the processes that serve one connection each.
+# the pids of all processes that serve connections.
 #
 # One loopback has room for one end of the monitor's port only, so "-M P" in a
 # loop needs a server on another network: sshd_netns (after sshd_start) gives
@@ -514,13 +517,29 @@ sshd_down() {
 }
 
 sshd_sessions() {
+	sessions_root=$SSHD_PID
 	if [ -f "$SSHD_DIR/sessions" ]; then
-		while read -r session; do
-			alive "$session" && echo "$session"
-		done <"$SSHD_DIR/sessions"
-	else
-		ps -A -o pid= -o ppid= | awk -v p="$SSHD_PID" '$2 == p { print $1 }'
+		sessions_root=$(tr '\n' ' ' <"$SSHD_DIR/sessions")
 	fi
+	# Run by root a session is two processes: both count.  An sshd of
+	# sshd_netns is a session itself.
+	ps -A -o pid= -o ppid= -o stat= | awk -v roots="$sessions_root" \
+	    -v listener="$SSHD_PID" '
+	$3 !~ /^Z/ { parent[$1] = $2 }
+	END {
+		n = split(roots, root, " ")
+		for (i = 1; i <= n; i++)
+			is_root[root[i]] = 1
+		for (pid in parent) {
+			if (pid in is_root && pid != listener)
+				print pid
+			for (p = parent[pid]; p in parent; p = parent[p])
+				if (p in is_root) {
+					print pid
+					break
+				}
+		}
+	}'
 }
 
 # sshd_netns: each connection is served by an sshd of its own in a network of
