@@ -198,6 +198,10 @@ struct cmdline {
 
 /* ---- systems: what not every system has, and its stand-in -------------- */
 
+#if !defined(__linux__) || !defined(_GNU_SOURCE)
+extern char **environ; /* else unistd.h declares it */
+#endif
+
 #ifdef CLOCK_BOOTTIME
 #define CLOCK_STEADY CLOCK_BOOTTIME /* counts suspended time too */
 #else
@@ -309,8 +313,6 @@ memory_leave_out_of_dumps(void *memory, size_t size)
 }
 
 /* ---- small helpers ----------------------------------------------------- */
-
-extern char **environ;
 
 /* The time of day in ms, for reports alone. */
 static int64_t
@@ -3604,8 +3606,6 @@ supervisor_write_status(struct supervisor *s, int64_t now)
 	char text[STANDING_MOST], shown[VALUE_SHOWN + 4];
 	bool written;
 
-	if (s->set->statusfile == NULL)
-		return;
 	if (s->state == SSH_WAITING)
 		st.next_start_ms = wall_ms() + s->start_due - now;
 	standing_text(&st, s->cmd->destination, text, sizeof(text));
@@ -3624,7 +3624,8 @@ supervisor_report(struct supervisor *s, int64_t now)
 
 	supervisor_summary(s, now, text, sizeof(text));
 	notify_send(&s->notify, "STATUS=%s", text);
-	supervisor_write_status(s, now);
+	if (s->set->statusfile != NULL)
+		supervisor_write_status(s, now);
 }
 
 /* The tunnel has turned out to be up. */
@@ -4028,7 +4029,8 @@ supervisor_tested(struct supervisor *s, int64_t now, enum test_result r)
 	if (r == TEST_PASSED) {
 		log_msg(LOG_DEBUG, "connection ok");
 		supervisor_up(s, now);
-		supervisor_write_status(s, now);
+		if (s->set->statusfile != NULL)
+			supervisor_write_status(s, now);
 		pidfile_touch();
 	} else if (r == TEST_FAILED) {
 		log_msg(LOG_INFO, "port down, restarting ssh%s",
