@@ -6,8 +6,6 @@
  * test_X() that goes through it, and a line in main().
  */
 
-#include <arpa/inet.h>
-
 #define main autossh_main
 int autossh_main(int argc, char **argv);
 #include "../autossh.c" /* NOLINT: static functions are to be reached */
@@ -286,7 +284,7 @@ test_settings_texts(void)
 		{ "AUTOSSH_PORT", "", NULL, true },
 		{ "AUTOSSH_PORT", "0", "0", true },
 	};
-	struct settings set;
+	static struct settings set;
 	size_t i;
 
 	memset(longest_path, 'p', sizeof(longest_path) - 1);
@@ -521,10 +519,15 @@ words_join(char *const *words, char *buf, size_t size)
 	return buf;
 }
 
-/* Cuts up LINE, the words behind "autossh"; they live in BUF. */
+/*
+ * Cuts up LINE, the words behind "autossh"; they live in BUF.  What it came to
+ * is kept, since autossh never frees it.
+ */
 static void
 cmdline_read(struct cmdline *c, const char *line, char *buf)
 {
+	static struct cmdline kept[256];
+	static size_t nkept;
 	static char program[] = "autossh";
 	char *argv[WORDS_MOST] = { program };
 	int argc = 1;
@@ -532,6 +535,7 @@ cmdline_read(struct cmdline *c, const char *line, char *buf)
 	if (line[0] != '\0')
 		argc += words_split(line, buf, argv + 1);
 	cmdline_parse(c, argc, argv);
+	kept[nkept++ % COUNT(kept)] = *c;
 }
 
 /* What ssh is given: the loop with port P, and P in IPv6. */
@@ -716,6 +720,7 @@ test_commands(void)
 		is_int(c.background, cmd->background,
 		    cmd->background ? "and in the background"
 				    : "and in the foreground");
+		free(argv - 1);
 	}
 }
 
@@ -811,6 +816,7 @@ test_ntservice(void)
 		argv = ssh_argv_read(&c, table[i].line, NULL, true, buf);
 		is_text(words_join(argv + 1, text, sizeof(text)), table[i].want,
 		    "AUTOSSH_NTSERVICE=yes adds -N once");
+		free(argv - 1);
 	}
 }
 
@@ -1016,21 +1022,18 @@ test_line_match(void)
 static void
 test_address_loopback(void)
 {
-	char text[INET6_ADDRSTRLEN];
 	struct address a;
 
 	address_loopback(&a, false, 20000);
 	is_int(a.sa.any.sa_family, AF_INET, "IPv4");
+	is_int(ntohl(a.sa.in.sin_addr.s_addr), 0x7f000001, "its loopback");
 	is_int(ntohs(a.sa.in.sin_port), 20000, "its port");
 	is_int((int64_t)a.len, sizeof(a.sa.in), "its length");
-	inet_ntop(AF_INET, &a.sa.in.sin_addr, text, sizeof(text));
-	is_text(text, "127.0.0.1", "its address");
 	address_loopback(&a, true, 65535);
 	is_int(a.sa.any.sa_family, AF_INET6, "IPv6");
+	ok(IN6_IS_ADDR_LOOPBACK(&a.sa.in6.sin6_addr), "its loopback");
 	is_int(ntohs(a.sa.in6.sin6_port), 65535, "its port");
 	is_int((int64_t)a.len, sizeof(a.sa.in6), "its length");
-	inet_ntop(AF_INET6, &a.sa.in6.sin6_addr, text, sizeof(text));
-	is_text(text, "::1", "its address");
 }
 
 static void
@@ -1093,6 +1096,9 @@ test_monitor_due(void)
 	m.phase = TEST_AWAIT;
 	m.due = 70000;
 	is_int(monitor_due(&m), 70000, "the end of a test under way is due");
+	m.early = true;
+	is_int(monitor_due(&m), 51000, "an early test makes room");
+	m.early = false;
 	m.ncallers = 2;
 	m.callers[0].due = 65000;
 	m.callers[1].due = 66000;
@@ -1100,11 +1106,67 @@ test_monitor_due(void)
 	is_int(caller_oldest(&m), 0, "the first caller is the oldest");
 	m.callers[1].due = 64000;
 	is_int(caller_oldest(&m), 1, "the second caller is the oldest");
+	monitor_example(&m, &t);
 	m.on = false;
-	m.phase = TEST_NONE;
-	m.ncallers = 0;
 	monitor_start(&m, 1000);
 	is_int(monitor_due(&m), NEVER, "no test is due without a monitor");
+}
+
+/* Tests that somebody waits for begin early, and have no consequence then. */
+static void
+test_monitor_early(void)
+{
+	static const struct timing t = { .first_ms = 50000, .poll_ms = 60000 };
+	static const struct timing soon = { .first_ms = 300, .poll_ms = 60000 };
+	int64_t gap = EARLY_TEST_MS;
+	struct monitor m;
+
+	monitor_example(&m, &soon);
+	m.hasty = true;
+	monitor_start(&m, 1000);
+	is_int(m.next_due, 1300, "an early test is never late");
+
+	monitor_example(&m, &t);
+	m.hasty = true;
+	monitor_start(&m, 1000);
+	is_int(m.next_due, 1000 + gap, "an early test is due soon");
+	m.early = true;
+	is_int(test_level(&m), LOG_DEBUG, "what it meets is no news");
+	is_int(test_end(&m, TEST_FAILED, 2000), TEST_OPEN,
+	    "an early test that fails has no consequence");
+	is_int(m.next_due, 2000 + gap + gap / 2, "the next comes later");
+	is_int(m.tests + m.failures, 0, "and it does not count");
+	is_int(test_end(&m, TEST_FAILED, 50900), TEST_OPEN, "another");
+	is_int(m.next_due, 51000, "the next is the first that counts");
+	m.begun = 50950;
+	is_int(test_end(&m, TEST_PASSED, 50990), TEST_PASSED,
+	    "an early test that passes is one");
+	is_int(m.next_due, 51000, "the first that counts is still due");
+	is_int(m.round_trip_ms, 40, "its round trip is known");
+	is_int(m.tests, 1, "it counts");
+	is_int(m.passed, true, "and the tunnel is known to be up");
+}
+
+static void
+test_monitor_end(void)
+{
+	static const struct timing t = { .first_ms = 50000, .poll_ms = 60000 };
+	struct monitor m;
+
+	monitor_example(&m, &t);
+	monitor_start(&m, 1000);
+	is_int(test_level(&m), LOG_INFO, "what a test meets is news");
+	m.phase = TEST_AWAIT;
+	m.begun = 51000;
+	is_int(test_end(&m, TEST_PASSED, 51023), TEST_PASSED, "a test passes");
+	is_int(m.next_due, 111023, "the next is due POLL after its end");
+	is_int(m.round_trip_ms, 23, "its round trip is known");
+	is_int(test_end(&m, TEST_FAILED, 70000), TEST_FAILED, "a test fails");
+	is_int(m.tests, 2, "both count");
+	is_int(m.failures, 1, "one as a failure");
+	is_int(m.round_trip_ms, 23, "the last round trip stays known");
+	monitor_start(&m, 80000);
+	is_int(m.passed, false, "a new ssh has passed no test");
 }
 
 static void
@@ -1114,21 +1176,22 @@ test_monitor_hurry(void)
 	struct monitor m;
 
 	monitor_example(&m, &t);
-	monitor_hurry(&m, 1000, false);
+	monitor_hurry(&m, 1000);
 	is_int(m.next_due, NEVER, "no test is hurried without ssh");
 	monitor_start(&m, 1000);
-	monitor_hurry(&m, 2000, false);
+	monitor_hurry(&m, 2000);
 	is_int(m.next_due, 2000, "a planned test is hurried");
+	is_int(m.first_due, 2000, "and has its consequence");
 	m.phase = TEST_AWAIT;
 	m.next_due = NEVER;
-	monitor_hurry(&m, 3000, false);
+	monitor_hurry(&m, 3000);
 	is_int(m.phase, TEST_AWAIT, "a test under way goes on");
 	is_int(m.next_due, NEVER, "and no other is planned");
-	monitor_hurry(&m, 4000, true);
+	monitor_repeat(&m, 4000);
 	is_int(m.phase, TEST_NONE, "a test under way is begun afresh");
 	is_int(m.next_due, 4000, "at once");
 	monitor_start(&m, 5000);
-	monitor_hurry(&m, 6000, true);
+	monitor_repeat(&m, 6000);
 	is_int(m.next_due, 55000, "a planned test stays where it was");
 }
 
@@ -1254,6 +1317,9 @@ test_question_judge(void)
 		/* a security key or a token */
 		{ QUESTION_ANSWER, "",
 		    "Enter PIN for ED25519-SK key /home/u/id_ed25519_sk: " },
+		{ QUESTION_ANSWER, "",
+		    "Enter PIN and confirm user presence for ECDSA-SK key "
+		    "/home/u/id_ecdsa_sk: " },
 		{ QUESTION_ANSWER, "", "Enter PIN for 'PIV_II (PIN)': " },
 		/* the host key */
 		{ QUESTION_REFUSE, "",
@@ -1286,6 +1352,7 @@ test_question_judge(void)
 		{ QUESTION_REFUSE, "", "Retype u@h's new password: " },
 		{ QUESTION_REFUSE, "", "New password: " },
 		{ QUESTION_REFUSE, "", "Retype new password: " },
+		{ QUESTION_REFUSE, "", "(current) UNIX password: " },
 		{ QUESTION_REFUSE, "", "Current Password: " },
 		{ QUESTION_REFUSE, "", "(u@h) (current) UNIX password: " },
 		{ QUESTION_REFUSE, "", "(u@h) New password: " },
@@ -1303,6 +1370,8 @@ test_question_judge(void)
 		/* a server that asks for what is none of its business */
 		{ QUESTION_REFUSE, "",
 		    "(u@h) Enter passphrase for key '/home/u/key': " },
+		{ QUESTION_REFUSE, "",
+		    "(u@h) \nEnter passphrase for key '/home/u/key': " },
 		{ QUESTION_REFUSE, "",
 		    "(u@h) Passphrase\nEnter PIN for 'token': \n" },
 		{ QUESTION_REFUSE, "", "(u@h) Change your password now?" },
@@ -1400,6 +1469,161 @@ test_helper_called(void)
 	ok(!helper_called(NULL), "not without a name");
 }
 
+/* ---- what ssh says, and reports ---------------------------------------- */
+
+/* What ssh says reaches the log in lines; the last one is kept. */
+static void
+test_sayings(void)
+{
+	static struct sayings y;
+	static char much[2 * SAYING_MOST];
+	size_t i;
+
+	logger.level = LOG_ERR;
+	y.window = 0;
+	is_int(sayings_due(&y), NEVER, "nothing is due before ssh speaks");
+	sayings_take(&y, "Permission ", 11, 1000);
+	is_text(y.last, "", "half a line is none");
+	sayings_take(&y, "denied.\r\n", 9, 1000);
+	is_text(y.last, "Permission denied.", "a line is put together");
+	sayings_take(&y, "\n  \n\r\n", 6, 1000);
+	is_text(y.last, "Permission denied.", "an empty line is none");
+	is_int(y.written, 1, "nor does it count");
+	sayings_take(&y, "a\0b\033[2J\xff\n", 9, 1000);
+	is_text(y.last, "a?b?[2J?", "nothing moves a terminal's cursor");
+	memset(much, 'x', sizeof(much));
+	sayings_take(&y, much, sizeof(much), 1000);
+	sayings_take(&y, "\nshort\n", 7, 1000);
+	is_text(y.last, "short", "a line without end is cut");
+	is_int(y.written, 4, "and is one line");
+	for (i = 0; i < SAYINGS_MOST; i++)
+		sayings_take(&y, "flood\n", 6, 2000);
+	is_int(y.written, SAYINGS_MOST, "so many lines a minute, no more");
+	is_int(y.left_out, 4, "the others are counted");
+	is_int(sayings_due(&y), 1000 + SAYINGS_WINDOW_MS,
+	    "their count is due when the minute is over");
+	logger.level = LOG_INFO;
+}
+
+static void
+test_label_text(void)
+{
+	static const struct {
+		const char *destination, *want;
+	} table[] = {
+		{ "u@h", "u@h" },
+		{ "ssh://h:22", "ssh://h:22" },
+		{ "a\"b\\c", "a\\\"b\\\\c" },
+		{ "a\nb\tc\177\xc3\xbc", "a?b?c???" },
+		{ "", "" },
+		{ "0123456789abcdefghij", "0123456789abc" },
+		{ "0123456789ab\"", "0123456789ab\\\"" },
+	};
+	char buf[16];
+	size_t i;
+
+	for (i = 0; i < COUNT(table); i++) {
+		label_text(table[i].destination, buf, sizeof(buf));
+		is_text(buf, table[i].want, "the label of a destination");
+	}
+}
+
+static void
+test_standing_text(void)
+{
+	static const struct {
+		const char *name, *type, *value, *none;
+	} table[] = {
+		{ "autossh_up", "gauge", "1", "0" },
+		{ "autossh_starts_total", "counter", "5", "0" },
+		{ "autossh_start_timestamp_seconds", "gauge", "1700000000.007",
+		    "0.000" },
+		{ "autossh_tests_total", "counter", "12", "0" },
+		{ "autossh_test_failures_total", "counter", "2", "0" },
+		{ "autossh_last_test_seconds", "gauge", "0.023", "NaN" },
+		{ "autossh_last_test_timestamp_seconds", "gauge",
+		    "1700000600.000", "0.000" },
+		{ "autossh_next_start_timestamp_seconds", "gauge",
+		    "1700000700.500", "0.000" },
+	};
+	static const struct standing full = { 1, 5, 1700000000007, 12, 2, 23,
+		1700000600000, 1700000700500 };
+	static const struct standing none = { .round_trip_ms = -1 };
+	char text[4096], line[256];
+	size_t i;
+
+	for (i = 0; i < COUNT(table); i++) {
+		standing_text(&full, "u@h", text, sizeof(text));
+		snprintf(line, sizeof(line), "# HELP %s ", table[i].name);
+		ok(strstr(text, line) != NULL, "help of %s", table[i].name);
+		snprintf(line, sizeof(line), "\n# TYPE %s %s\n", table[i].name,
+		    table[i].type);
+		ok(strstr(text, line) != NULL, "type of %s", table[i].name);
+		snprintf(line, sizeof(line), "\n%s{destination=\"u@h\"} %s\n",
+		    table[i].name, table[i].value);
+		ok(strstr(text, line) != NULL, "value of %s", table[i].name);
+		standing_text(&none, "u@h", text, sizeof(text));
+		snprintf(line, sizeof(line), "\n%s{destination=\"u@h\"} %s\n",
+		    table[i].name, table[i].none);
+		ok(strstr(text, line) != NULL, "no value of %s", table[i].name);
+	}
+	memset(line, '"', sizeof(line) - 1);
+	line[sizeof(line) - 1] = '\0';
+	standing_text(&full, line, text, sizeof(text));
+	ok(strlen(text) < sizeof(text) - 1 && text[strlen(text) - 1] == '\n',
+	    "the longest label leaves the text whole");
+}
+
+static void
+test_notify_open(void)
+{
+	static const struct {
+		const char *socket, *usec, *pid;
+		bool on;
+		int64_t watchdog_ms;
+	} table[] = {
+		{ NULL, "3000000", NULL, false, 0 },
+		{ "", NULL, NULL, false, 0 },
+		{ "relative", NULL, NULL, false, 0 },
+		{ "/run/" SIXTY SIXTY, NULL, NULL, false, 0 },
+		{ "/run/notify", NULL, NULL, true, 0 },
+		{ "@abstract", NULL, NULL, true, 0 },
+		{ "/run/notify", "3000000", NULL, true, 1000 },
+		{ "/run/notify", "3000000", "4711", true, 1000 },
+		{ "/run/notify", "3000000", "4712", true, 0 },
+		{ "/run/notify", "3000000", "x", true, 1000 },
+		{ "/run/notify", "0", NULL, true, 0 },
+		{ "/run/notify", "soon", NULL, true, 0 },
+	};
+	size_t i;
+
+	for (i = 0; i < COUNT(table); i++) {
+		struct notify n = { .fd = -1 };
+
+		unsetenv("NOTIFY_SOCKET");
+		unsetenv("WATCHDOG_USEC");
+		unsetenv("WATCHDOG_PID");
+		if (table[i].socket != NULL)
+			setenv("NOTIFY_SOCKET", table[i].socket, 1);
+		if (table[i].usec != NULL)
+			setenv("WATCHDOG_USEC", table[i].usec, 1);
+		if (table[i].pid != NULL)
+			setenv("WATCHDOG_PID", table[i].pid, 1);
+		notify_open(&n, 4711);
+		ok((n.fd != -1) == table[i].on, "NOTIFY_SOCKET=%s",
+		    table[i].socket ? table[i].socket : "(unset)");
+		is_int(n.watchdog_ms, table[i].watchdog_ms,
+		    table[i].usec ? table[i].usec : "no watchdog");
+		n.watchdog_due = 77;
+		is_int(notify_due(&n), n.watchdog_ms > 0 ? 77 : NEVER,
+		    "when it is due");
+		fd_close(&n.fd);
+	}
+	unsetenv("NOTIFY_SOCKET");
+	unsetenv("WATCHDOG_USEC");
+	unsetenv("WATCHDOG_PID");
+}
+
 /* ---- supervisor -------------------------------------------------------- */
 
 static void
@@ -1433,32 +1657,63 @@ test_span_text(void)
 }
 
 static void
+test_supervisor_summary(void)
+{
+	static const struct {
+		enum supervisor_state state;
+		int64_t start_due, up_since;
+		const char *last, *want;
+	} table[] = {
+		{ SSH_WAITING, 1000, -1, "", "starting ssh (start 5)" },
+		{ SSH_WAITING, 1000, -1, "Bye",
+		    "starting ssh (start 5) "
+		    "(ssh: Bye)" },
+		{ SSH_WAITING, 11200, -1, "", "down, start 5 in 11 s" },
+		{ SSH_WAITING, 1001, -1, "Bye",
+		    "down, start 5 in 1 s "
+		    "(ssh: Bye)" },
+		{ SSH_RUNNING, 0, -1, "", "started, ssh pid 4711 (start 4)" },
+		{ SSH_RUNNING, 0, 500, "x", "up, ssh pid 4711 (start 4)" },
+		{ SSH_ENDING, 0, 500, "", "ending, ssh pid 4711 (start 4)" },
+		{ SSH_OVER, 0, 500, "", "stopped" },
+	};
+	static struct supervisor s;
+	char text[256];
+	size_t i;
+
+	s.starts = 4;
+	s.ssh = 4711;
+	for (i = 0; i < COUNT(table); i++) {
+		s.state = table[i].state;
+		s.start_due = table[i].start_due;
+		s.up_since = table[i].up_since;
+		strcpy(s.sayings.last, table[i].last);
+		supervisor_summary(&s, 1000, text, sizeof(text));
+		is_text(text, table[i].want, "how it stands, in short");
+		if (s.state == SSH_RUNNING)
+			continue;
+		supervisor_status(&s, 1000, text, sizeof(text));
+		is_text(text, table[i].want, "and in full");
+	}
+}
+
+static void
 test_supervisor_status(void)
 {
-	static struct supervisor s;
 	static const struct timing t = { .first_ms = 600000,
 		.poll_ms = 600000 };
+	static struct supervisor s;
 	char text[256];
 
 	setenv("TZ", "UTC0", 1);
 	tzset();
 	monitor_example(&s.monitor, &t);
-	s.starts = 4;
-	s.start_due = 11200;
-	s.state = SSH_WAITING;
-	supervisor_status(&s, 1000, text, sizeof(text));
-	is_text(text, "down, start 5 in 11 s", "status while waiting");
-	s.state = SSH_ENDING;
-	s.ssh = 4711;
-	supervisor_status(&s, 1000, text, sizeof(text));
-	is_text(text, "ending ssh pid 4711 (start 4)", "status while ending");
-
 	s.state = SSH_RUNNING;
+	s.ssh = 4711;
 	s.starts = 5;
 	s.started_at = 1000;
 	s.up_since = -1;
 	s.monitor.on = false;
-	s.monitor.round_trip_ms = -1;
 	supervisor_status(&s, 91000, text, sizeof(text));
 	is_text(text, "started 1m30s, ssh pid 4711 (start 5), not monitored",
 	    "status without a monitor");
@@ -1470,8 +1725,9 @@ test_supervisor_status(void)
 	    "next in 510 s",
 	    "status before the first test");
 	s.up_since = 1000;
+	s.monitor.passed = true;
 	s.monitor.round_trip_ms = 23;
-	s.monitor.passed_at = 50531;
+	s.monitor.passed_at_ms = 50531999;
 	s.monitor.next_due = 273913000;
 	supervisor_status(&s, 273601000, text, sizeof(text));
 	is_text(text,
@@ -1491,15 +1747,16 @@ test_supervisor_due(void)
 {
 	static const struct {
 		enum supervisor_state state;
-		int64_t start_due, end_due, life_due, stop_due, want;
+		int64_t start_due, end_due, life_due, stop_due, up_due, want;
 	} table[] = {
-		{ SSH_WAITING, 500, 400, NEVER, NEVER, 500 },
-		{ SSH_WAITING, 500, 400, 450, NEVER, 450 },
-		{ SSH_RUNNING, 500, 400, NEVER, NEVER, NEVER },
-		{ SSH_RUNNING, 500, 400, 700, NEVER, 700 },
-		{ SSH_RUNNING, 500, 400, 700, 600, 600 },
-		{ SSH_ENDING, 300, 400, NEVER, NEVER, 400 },
-		{ SSH_ENDING, 300, 400, 350, NEVER, 350 },
+		{ SSH_WAITING, 500, 400, NEVER, NEVER, NEVER, 500 },
+		{ SSH_WAITING, 500, 400, 450, NEVER, NEVER, 450 },
+		{ SSH_RUNNING, 500, 400, NEVER, NEVER, NEVER, NEVER },
+		{ SSH_RUNNING, 500, 400, 700, NEVER, NEVER, 700 },
+		{ SSH_RUNNING, 500, 400, 700, 600, NEVER, 600 },
+		{ SSH_RUNNING, 500, 400, 700, 600, 550, 550 },
+		{ SSH_ENDING, 300, 400, NEVER, NEVER, NEVER, 400 },
+		{ SSH_ENDING, 300, 400, 350, NEVER, NEVER, 350 },
 	};
 	static struct supervisor s;
 	size_t i;
@@ -1510,6 +1767,7 @@ test_supervisor_due(void)
 		s.end_due = table[i].end_due;
 		s.life_due = table[i].life_due;
 		s.stop_due = table[i].stop_due;
+		s.up_due = table[i].up_due;
 		is_int(supervisor_due(&s), table[i].want,
 		    "when the supervisor wakes");
 	}
@@ -1540,6 +1798,8 @@ main(void)
 	test_address_loopback();
 	test_monitor_plan();
 	test_monitor_due();
+	test_monitor_early();
+	test_monitor_end();
 	test_monitor_hurry();
 	test_passphrase_from_parse();
 	test_passphrase_file_private();
@@ -1548,7 +1808,12 @@ main(void)
 	test_asker_answered();
 	test_environment_names();
 	test_helper_called();
+	test_sayings();
+	test_label_text();
+	test_standing_text();
+	test_notify_open();
 	test_span_text();
+	test_supervisor_summary();
 	test_supervisor_status();
 	test_supervisor_due();
 	printf("1..%d\n", tests);
