@@ -79,6 +79,10 @@
  *				files=N (RLIMIT_NOFILE); then CMD
  */
 
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -105,7 +109,9 @@
 #define MAX_RELAYS 200
 #define MAX_FORWARDS 16
 
+#ifndef _GNU_SOURCE /* unistd.h has it then */
 extern char **environ;
+#endif
 
 static const struct {
 	const char *name;
@@ -145,6 +151,9 @@ static int start_number = 1;
 static int got_fd = -1;
 static volatile sig_atomic_t term_status = -1;
 static volatile sig_atomic_t ignored[128];
+
+static void fail(const char *, ...)
+    __attribute__((__noreturn__, __format__(__printf__, 1, 2)));
 
 static void
 fail(const char *fmt, ...)
@@ -427,7 +436,7 @@ die_by(int sig)
 	sigemptyset(&set);
 	sigaddset(&set, sig);
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
-	raise(sig);
+	kill(getpid(), sig);
 	sleep_ms(1000);
 	fail("signal %d does not kill", sig);
 }
@@ -450,7 +459,7 @@ address(union address *a, const char *host, int port)
 		a->un.sun_family = AF_UNIX;
 		if (strlen(host) >= sizeof(a->un.sun_path))
 			fail("path too long: %s", host);
-		strcpy(a->un.sun_path, host);
+		memcpy(a->un.sun_path, host, strlen(host) + 1);
 		return sizeof(a->un);
 	}
 	if (strchr(host, ':') != NULL) {
@@ -565,18 +574,18 @@ field(char **rest)
 static void
 set_end(char *host, int *port, const char *h, const char *p)
 {
-	snprintf(host, 256, "%s", h);
-	*port = p != NULL ? atoi(p) : 0;
+	snprintf(host, 256, "%.255s", h);
+	*port = p != NULL ? (int)number(p) : 0;
 }
 
 /* Returns 0 for one that is not played: a word too few, or a foreign host. */
 static int
 forward_parse(struct forward *f, const char *spec)
 {
-	char copy[4096], *rest = copy, *w[5];
+	char text[4096], *rest = text, *w[5];
 	int n = 0, i = 0;
 
-	snprintf(copy, sizeof(copy), "%s", spec);
+	snprintf(text, sizeof(text), "%s", spec);
 	while (n < 5 && (w[n] = field(&rest)) != NULL)
 		n++;
 	if (n < 2)
@@ -623,7 +632,8 @@ forwards_read(struct player *p, char **argv)
 		struct forward *f = &p->local[i];
 
 		if (f->listen_host[0] == '\0')
-			strcpy(f->listen_host, f->to_host);
+			memcpy(
+			    f->listen_host, f->to_host, sizeof(f->listen_host));
 		f->fd = listen_at(f->listen_host, f->listen_port);
 		if (f->fd == -1)
 			fail("cannot listen at %s:%d: %s", f->listen_host,
@@ -820,8 +830,6 @@ helper_wanted(int old)
 	const char *need = getenv("SSH_ASKPASS_REQUIRE");
 	int tty;
 
-	if (getenv("SSH_ASKPASS") == NULL)
-		return 0;
 	if (!old && need != NULL && strcmp(need, "never") == 0)
 		return 0;
 	if (!old && need != NULL && strcmp(need, "force") == 0)
@@ -837,9 +845,8 @@ helper_wanted(int old)
 
 /* The helper's exit status, its first line in last_answer. */
 static int
-helper_run(const char *prompt, const char *hint)
+helper_run(const char *helper, const char *prompt, const char *hint)
 {
-	const char *helper = getenv("SSH_ASKPASS");
 	size_t len = 0;
 	ssize_t n;
 	pid_t pid;
@@ -875,12 +882,13 @@ helper_run(const char *prompt, const char *hint)
 static void
 ask(const char *prompt, const char *hint, int old)
 {
+	const char *helper = getenv("SSH_ASKPASS");
 	int status = -1;
 	FILE *f;
 
 	last_answer[0] = '\0';
-	if (helper_wanted(old))
-		status = helper_run(prompt, hint);
+	if (helper != NULL && helper_wanted(old))
+		status = helper_run(helper, prompt, hint);
 	if (dir == NULL)
 		return;
 	f = record_open("asked", "a");
@@ -895,15 +903,16 @@ static char *
 plan_read(void)
 {
 	static char text[65536];
-	char path[4096];
 	const char *env = getenv("FAKESSH_PLAN");
-	size_t n;
-	FILE *f;
 
 	if (dir != NULL) {
+		char path[4096];
+		FILE *f;
+
 		snprintf(path, sizeof(path), "%s/plan", dir);
 		if ((f = fopen(path, "r")) != NULL) {
-			n = fread(text, 1, sizeof(text) - 1, f);
+			size_t n = fread(text, 1, sizeof(text) - 1, f);
+
 			text[n] = '\0';
 			fclose(f);
 			return text;
@@ -1004,9 +1013,11 @@ await(const char *file)
 static void
 hang(int64_t life)
 {
-	if (life != -1)
+	if (life != -1) {
 		sleep_ms(life);
-	while (life == -1)
+		return;
+	}
+	for (;;)
 		poll(NULL, 0, -1);
 }
 
@@ -1111,10 +1122,11 @@ play(char **argv)
 {
 	static struct player p;
 	char **w = plan_step(plan_read());
-	int used;
 
 	p.life = -1;
 	while (*w != NULL) {
+		int used;
+
 		if ((used = play_fault(&p, w)) > 0)
 			w += used;
 		else if (play_plain(&p, w[0], argv))
@@ -1187,17 +1199,19 @@ tool_syslog(const char *path, const char *file)
 	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
 	FILE *f = fopen(file, "a");
 	pid_t parent = getppid();
-	ssize_t n;
 
 	if (fd == -1 || f == NULL || bind(fd, &a.sa, len) == -1)
 		fail("%s, %s: %s", path, file, strerror(errno));
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof(second));
 	while (getppid() == parent) {
-		if ((n = recv(fd, text, sizeof(text), 0)) == -1)
+		ssize_t n = recv(fd, text, sizeof(text), 0);
+
+		if (n == -1)
 			continue;
 		fprintf(f, "%.*s\n", (int)n, text);
 		fflush(f);
 	}
+	exit(0);
 }
 
 /* One thing that a stranger does; returns 0 when he has hung up. */
@@ -1381,7 +1395,7 @@ main(int argc, char **argv)
 	int fd, status;
 
 	for (fd = 0; fd < MAX_FD; fd++)
-		open_fds[fd] = fcntl(fd, F_GETFD) != -1;
+		open_fds[fd] = (char)(fcntl(fd, F_GETFD) != -1);
 	if (argc > 1 && strncmp(argv[1], "--", 2) == 0 &&
 	    (status = tool(argc, argv)) != -1)
 		return status;
