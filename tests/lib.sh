@@ -94,8 +94,17 @@ alive() {
 	esac
 }
 
-# The pids of this case's, or with no argument of all cases', processes that
-# are still alive: those that the logs and fakessh's records know.
+# A pid that the records name may have been given to a stranger since: the name
+# and, where it can be read, the environment tell.
+ours() {
+	[ "$(comm_of "$1")" = "$2" ] || return 1
+	[ -r "/proc/$1/environ" ] || return 0
+	tr '\0' '\n' 2>/dev/null <"/proc/$1/environ" |
+	    grep -q "^FAKESSH_DIR=$tmp/"
+}
+
+# survivors [DIR]: the pids of this case's, or of all cases', processes that are
+# still alive: those that the logs and fakessh's records know.
 survivors() {
 	[ $# -gt 0 ] || set -- "$tmp"/*
 	for survivors_dir do
@@ -113,7 +122,7 @@ survivors() {
 	done 2>/dev/null | sort -u | while read -r survivor name; do
 		case $survivor in '' | 0 | 1 | *[!0-9]*) continue ;; esac
 		alive "$survivor" || continue
-		[ "$(comm_of "$survivor")" = "$name" ] && echo "$survivor"
+		ours "$survivor" "$name" && echo "$survivor"
 	done
 }
 
