@@ -66,6 +66,8 @@
  *	--connects P		exit 0 if 127.0.0.1:P (or a socket's path)
  *				accepts a connection
  *	--echo P [swallow]	an echo service on 127.0.0.1:P
+ *	--datagrams PATH	takes datagrams there (@NAME: an abstract name);
+ *				prints "MS TEXT" for each line of them
  *	--syslog PATH FILE	takes datagrams at the socket PATH, a line each
  *				to FILE, while its parent lives
  *	--strangers P N KIND MS	N strangers at 127.0.0.1:P at a time for MS:
@@ -98,6 +100,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -1214,6 +1217,36 @@ tool_syslog(const char *path, const char *file)
 	exit(0);
 }
 
+/* Plays the service manager that listens to sd_notify(3). */
+static void
+tool_datagrams(const char *path)
+{
+	struct sockaddr_un un;
+	socklen_t len =
+	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+	char text[4096], *line, *rest;
+	ssize_t n;
+	int fd;
+
+	memset(&un, 0, sizeof(un));
+	un.sun_family = AF_UNIX;
+	if (strlen(path) >= sizeof(un.sun_path))
+		fail("path too long: %s", path);
+	memcpy(un.sun_path, path, strlen(path));
+	if (path[0] == '@')
+		un.sun_path[0] = '\0';
+	if ((fd = socket(AF_UNIX, SOCK_DGRAM, 0)) == -1 ||
+	    bind(fd, (struct sockaddr *)&un, len) == -1)
+		fail("%s: %s", path, strerror(errno));
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	while ((n = read(fd, text, sizeof(text) - 1)) != -1 || errno == EINTR) {
+		text[n > 0 ? n : 0] = '\0';
+		for (rest = text; (line = strtok(rest, "\n")) != NULL;
+		     rest = NULL)
+			printf("%lld %s\n", (long long)now_ms(), line);
+	}
+}
+
 /* One thing that a stranger does; returns 0 when he has hung up. */
 static int
 stranger_act(int fd, const char *kind)
@@ -1377,6 +1410,8 @@ tool(int argc, char **argv)
 						(int)number(argv[2]))) == -1;
 	if (argc > 2 && strcmp(name, "--echo") == 0)
 		tool_echo((int)number(argv[2]), argc > 3);
+	if (argc > 2 && strcmp(name, "--datagrams") == 0)
+		tool_datagrams(argv[2]);
 	if (argc > 3 && strcmp(name, "--syslog") == 0)
 		tool_syslog(argv[2], argv[3]);
 	if (argc > 5 && strcmp(name, "--strangers") == 0)
