@@ -252,26 +252,55 @@ timer_set(int fd, int64_t due)
 #endif
 
 /*
- * Has the kernel end this process with SIGTERM when its parent dies.  Called
- * in the child, before exec.
+ * follow_parent() has the kernel end this process with SIGTERM when its parent
+ * dies; it is called in the child, before exec.  process_hide() keeps this
+ * process from being dumped and traced.
  */
+#if defined(PR_SET_PDEATHSIG) && defined(PR_SET_DUMPABLE)
 static void
 follow_parent(void)
 {
-#if defined(PR_SET_PDEATHSIG)
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
-#elif defined(PROC_PDEATHSIG_CTL)
-	int sig = SIGTERM;
-
-	procctl(P_PID, 0, PROC_PDEATHSIG_CTL, &sig);
-#endif
+	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
 }
 
+static void
+process_hide(void)
+{
+	(void)prctl(PR_SET_DUMPABLE, 0);
+}
+#elif defined(PROC_PDEATHSIG_CTL) && defined(PROC_TRACE_CTL)
+static void
+follow_parent(void)
+{
+	int sig = SIGTERM;
+
+	(void)procctl(P_PID, 0, PROC_PDEATHSIG_CTL, &sig);
+}
+
+static void
+process_hide(void)
+{
+	int how = PROC_TRACE_CTL_DISABLE;
+
+	(void)procctl(P_PID, 0, PROC_TRACE_CTL, &how);
+}
+#else
+static void
+follow_parent(void)
+{
+}
+
+static void
+process_hide(void)
+{
+}
+#endif
+
 /* Says who is at the other end of the local socket FD. */
+#if defined(SO_PEERCRED) && defined(__linux__)
 static bool
 peer_uid(int fd, uid_t *uid)
 {
-#if defined(SO_PEERCRED) && defined(__linux__)
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
 
@@ -279,38 +308,37 @@ peer_uid(int fd, uid_t *uid)
 		return false;
 	*uid = peer.uid;
 	return true;
+}
 #else
+static bool
+peer_uid(int fd, uid_t *uid)
+{
 	gid_t gid;
 
 	return getpeereid(fd, uid, &gid) == 0;
-#endif
 }
-
-/* Keeps the process from being dumped and traced. */
-static void
-process_hide(void)
-{
-#if defined(PR_SET_DUMPABLE)
-	prctl(PR_SET_DUMPABLE, 0);
-#elif defined(PROC_TRACE_CTL)
-	int how = PROC_TRACE_CTL_DISABLE;
-
-	procctl(P_PID, 0, PROC_TRACE_CTL, &how);
 #endif
-}
 
+/* Leaves memory out of core dumps, even of one that process_hide() allowed. */
+#if defined(MADV_DONTDUMP)
+#define MADV_LEAVE_OUT MADV_DONTDUMP
+#elif defined(MADV_NOCORE)
+#define MADV_LEAVE_OUT MADV_NOCORE
+#endif
+#ifdef MADV_LEAVE_OUT
 static void
 memory_leave_out_of_dumps(void *memory, size_t size)
 {
-#if defined(MADV_DONTDUMP)
-	(void)madvise(memory, size, MADV_DONTDUMP);
-#elif defined(MADV_NOCORE)
-	(void)madvise(memory, size, MADV_NOCORE);
+	(void)madvise(memory, size, MADV_LEAVE_OUT);
+}
 #else
+static void
+memory_leave_out_of_dumps(void *memory, size_t size)
+{
 	(void)memory;
 	(void)size;
-#endif
 }
+#endif
 
 /* ---- small helpers ----------------------------------------------------- */
 
@@ -3467,7 +3495,7 @@ struct supervisor {
 	const struct settings *set;
 	const struct cmdline *cmd;
 	const struct timing *timing;
-	const struct signals *signals;
+	struct signals signals;
 	char **argv;      /* ssh's, with a free place before it */
 	int64_t life_due; /* end of the lifetime; NEVER */
 	struct terminal terminal;
@@ -3499,9 +3527,9 @@ struct supervisor {
 	struct askpass askpass;
 	struct sayings sayings;
 	struct notify notify;
-	bool status_failed; /* the status file could not be written */
-	const char *self;   /* the program file of autossh */
-	int ready_fd;       /* of background_start() */
+	bool status_failed;  /* the status file could not be written */
+	char self[PATH_MAX]; /* the program file of autossh */
+	int ready_fd;        /* of background_start() */
 	int timer_fd;
 };
 
@@ -3762,7 +3790,7 @@ supervisor_spawn(struct supervisor *s)
 	supervisor_show_command(s->argv);
 	s->exec_error = 0;
 	s->ssh = ssh_spawn(
-	    s->argv, more, s->signals, s->sayings.write_fd, &s->exec_fd);
+	    s->argv, more, &s->signals, s->sayings.write_fd, &s->exec_fd);
 	return s->ssh != -1;
 }
 
@@ -3956,7 +3984,7 @@ static void
 supervisor_hangup(struct supervisor *s, int64_t now)
 {
 	if (!s->cmd->no_command && !s->set->ntservice &&
-	    !sigismember(&s->signals->ignored, SIGHUP) &&
+	    !sigismember(&s->signals.ignored, SIGHUP) &&
 	    terminal_gone(&s->terminal)) {
 		log_msg(LOG_INFO, "the terminal is gone; autossh exiting");
 		supervisor_exit(s, now, 1);
@@ -4263,6 +4291,62 @@ main_clean(void)
 	secrets_wipe();
 }
 
+/* Puts the supervisor together from what is to be done.  Opens nothing. */
+static void
+main_plan(struct supervisor *s, const struct settings *set,
+    const struct cmdline *cmd, const struct monitor_port *port,
+    const struct timing *timing, const struct passphrase_from *from)
+{
+	monitor_plan(&s->monitor, port, cmd->ipv6);
+	s->monitor.timing = timing;
+	s->monitor.message = set->message;
+	s->set = set;
+	s->cmd = cmd;
+	s->timing = timing;
+	s->argv = main_ssh_argv(set, cmd, &s->monitor);
+	s->askpass.from = from;
+	s->askpass.signals = &s->signals;
+	s->askpass.listener.fd = -1;
+	s->sayings.read_fd = s->sayings.write_fd = -1;
+	s->ssh = s->exec_fd = s->ready_fd = s->timer_fd = -1;
+	s->stop_due = s->up_due = s->life_due = NEVER;
+	s->up_since = -1;
+}
+
+/* Opens what autossh needs for as long as it lives, or ends it. */
+static void
+main_open(struct supervisor *s, const struct monitor_port *port)
+{
+	pid_t main_pid = getpid();
+
+	if (s->cmd->background)
+		s->ready_fd = background_start();
+	if (s->timing->lifetime_ms > 0)
+		s->life_due = now_ms() + s->timing->lifetime_ms;
+	if (atexit(main_clean) != 0)
+		die("out of memory");
+	log_open(s->set);
+	if (!s->monitor.on)
+		log_msg(LOG_INFO, "port set to 0, monitoring disabled");
+	timing_report(s->timing);
+	signals_open(&s->signals);
+	terminal_save(&s->terminal);
+	if (s->cmd->background)
+		sayings_open(&s->sayings);
+	notify_open(&s->notify, main_pid);
+	s->monitor.hasty = s->notify.fd != -1 || s->set->statusfile != NULL;
+	monitor_listen(&s->monitor, port);
+	if (askpass_on(&s->askpass))
+		secrets_lock();
+	if (!supervisor_place(s))
+		die("cannot make private sockets in XDG_RUNTIME_DIR, TMPDIR "
+		    "or /tmp: %s",
+		    strerror(errno));
+	if (s->set->pidfile != NULL)
+		pidfile_write(s->set->pidfile);
+	s->timer_fd = timer_open();
+}
+
 int
 main(int argc, char **argv)
 {
@@ -4271,9 +4355,6 @@ main(int argc, char **argv)
 	struct monitor_port port;
 	struct passphrase_from from;
 	struct timing timing;
-	struct signals signals;
-	static char self[PATH_MAX]; /* seldom needed, so not on the stack */
-	pid_t main_pid;
 	static struct supervisor s;
 
 	descriptors_fill();
@@ -4289,51 +4370,11 @@ main(int argc, char **argv)
 	timing_derive(&timing, &set, cmd.background);
 	(void)passphrase_from_parse(set.passphrase, &from); /* checked */
 	passphrase_open(&from, cmd.destination);
-	if (from.source != PASSPHRASE_NONE && !program_self(argv[0], self))
+
+	main_plan(&s, &set, &cmd, &port, &timing, &from);
+	if (askpass_on(&s.askpass) && !program_self(argv[0], s.self))
 		die("cannot find the program file of autossh: %s",
 		    strerror(errno));
-
-	monitor_plan(&s.monitor, &port, cmd.ipv6);
-	s.monitor.timing = &timing;
-	s.monitor.message = set.message;
-	s.set = &set;
-	s.cmd = &cmd;
-	s.argv = main_ssh_argv(&set, &cmd, &s.monitor);
-	s.timing = &timing;
-	s.signals = &signals;
-	s.self = self;
-	s.askpass.from = &from;
-	s.askpass.signals = &signals;
-	s.askpass.listener.fd = -1;
-	s.ssh = s.exec_fd = -1;
-	main_pid = getpid();
-	s.ready_fd = cmd.background ? background_start() : -1;
-	s.sayings.read_fd = s.sayings.write_fd = -1;
-	s.stop_due = s.up_due = NEVER;
-	s.up_since = -1;
-	s.life_due =
-	    timing.lifetime_ms > 0 ? now_ms() + timing.lifetime_ms : NEVER;
-	if (atexit(main_clean) != 0)
-		die("out of memory");
-	log_open(&set);
-	if (port.port == 0 && !port.chosen)
-		log_msg(LOG_INFO, "port set to 0, monitoring disabled");
-	timing_report(&timing);
-	signals_open(&signals);
-	terminal_save(&s.terminal);
-	if (cmd.background)
-		sayings_open(&s.sayings);
-	notify_open(&s.notify, main_pid);
-	s.monitor.hasty = s.notify.fd != -1 || set.statusfile != NULL;
-	monitor_listen(&s.monitor, &port);
-	if (askpass_on(&s.askpass))
-		secrets_lock();
-	if (!supervisor_place(&s))
-		die("cannot make private sockets in XDG_RUNTIME_DIR, TMPDIR "
-		    "or /tmp: %s",
-		    strerror(errno));
-	if (set.pidfile != NULL)
-		pidfile_write(set.pidfile);
-	s.timer_fd = timer_open();
+	main_open(&s, &port);
 	return supervisor_run(&s);
 }
