@@ -149,6 +149,11 @@ stop
 is "$status $(left)" "1 " "1.4g: ssh that is stopped: exit 1"
 unlike "$(log_text)" 'sending SIGKILL' "a stopped ssh can end by TERM"
 
+fresh 'ignore TERM hang'
+run AUTOSSH_MAXLIFETIME=1 -M 0 host
+is "$status $(got | cut -d ' ' -f 1) $(left)" "0 1:TERM " \
+    "the end of the lifetime, with an ssh that ignores TERM"
+
 # ends_at_once NAME: the second signal spares the 3 s; a slow machine may
 # have three tries.
 ends_at_once() {

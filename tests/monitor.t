@@ -37,12 +37,14 @@ monitor() {
 # ---- all that take their time are started here, and looked at below
 
 # Faults of the first ssh; the second is sound.  The timeout is 0.5 s.
-faults="hang swallow half garble cut close reset delay"
+faults="hang swallow half garble cut close reset delay stopped deaf"
 for fault in $faults; do
 	case $fault in
 	hang) plan="hang; forward" ;;
 	cut) plan="cut 12 forward; forward" ;;
 	delay) plan="delay 2500 forward; forward" ;;
+	stopped) plan="stop STOP forward; forward" ;;
+	deaf) plan="ignore TERM swallow forward; forward" ;;
 	*) plan="$fault forward; forward" ;;
 	esac
 	monitor "$fault" "$plan" AUTOSSH_POLL=1 -M @

@@ -8,15 +8,16 @@
 free_port
 p=$port
 
-# refused ERE [WORD]... ARG...: in the foreground, and with -f, autossh says
-# why in one line that matches, exits 1, and leaves nothing.
+# refused ERE [WORD]... ARG...: in the foreground, and with -f (where 1.4g said
+# nothing and exited 0), autossh says why in one line that matches, exits 1, and
+# leaves nothing.
 refused() {
 	refused_line=$1
 	shift
 	for mode in -N -f; do
 		fresh 'exit 0'
 		run AUTOSSH_PIDFILE="$dir/pidfile" "$@" $mode host
-		refused_name="refused: $* $mode"
+		refused_name="1.4g: nothing on the terminal: $* $mode"
 		wait_for 5 '[ -z "$(left)" ]'
 		refused_rest=$(cd "$dir" && find . ! -name log ! -name plan \
 		    ! -name out ! -name err ! -name .)
@@ -53,6 +54,17 @@ done
 fresh 'exit 0'
 run AUTOSSH_POLL=010 -M 0 -N host
 unlike "$(log_text)" 'timeouts to 4000' "1.4g: numbers in octal: POLL=010"
+
+# A poll time of 68 years is one: nothing overflows.
+fresh forward
+start AUTOSSH_POLL=2147483647 AUTOSSH_GATETIME=2147483647 \
+    AUTOSSH_MAXLIFETIME=2147483647 -M "$p" -N host
+wait_starts 1
+wait_for 10 '"$FAKESSH" --connects "$p"'
+kill -USR2 "$pid"
+check "times of 68 years: status" wait_for 10 'log_text | grep -q "^status: "'
+like "$(log_text)" 'next in 21474836[0-9]{2} s' "times of 68 years: next test"
+stop
 
 # lines TEXT WORD...: autossh with these settings logs TEXT, at info.
 lines() {
@@ -184,8 +196,6 @@ chmod 755 "$dir/script"
 run AUTOSSH_GATETIME=0 AUTOSSH_PATH="$dir/script" -M 0 host ls -l
 is "$status $(argv 1)" "0 $(words host ls -l)" "AUTOSSH_PATH: a script without #!"
 
-differs="1.4g: nothing on the terminal, and status 0 with -f"
-note "$differs: the following"
 : >"$tmp/no-program"
 refused 'nowhere/ssh.*No such file' AUTOSSH_PATH=/nowhere/ssh -M 0
 refused "no-program.*denied" AUTOSSH_PATH="$tmp/no-program" -M 0

@@ -139,10 +139,12 @@ stop
 
 for state in running waiting; do
 	plan=hang
+	differs=
+	[ $state = waiting ] && differs="1.4g: USR2, ALRM kill autossh in the backoff: "
 	$state -M 0
 	n=$(starts)
 	kill -USR2 "$pid"
-	check "USR2, $state: one line of status" \
+	check "${differs}USR2, $state: one line of status" \
 	    wait_for 10 'log_text | grep -q "^status: "'
 	is "$(log_text | grep -c '^status: ') $(starts)" "1 $n" \
 	    "USR2, $state: and nothing else"
@@ -150,7 +152,7 @@ for state in running waiting; do
 	for name in ALRM PIPE CHLD; do
 		$state -M 0
 		kill "-$name" "$pid"
-		still "$n" "$name, $state: nothing"
+		still "$n" "$differs$name, $state: nothing"
 		is "$(got)" "" "$name, $state: nothing for ssh"
 		stop
 	done
