@@ -1575,6 +1575,21 @@ static struct {
 /* Everything that may be in it. */
 static const char *const private_names[] = { PRIVATE_SEND, PRIVATE_BACK,
 	PRIVATE_ASK, PRIVATE_HELPER };
+/*
+ * Whether the directory is still the one that was made.  When something has
+ * removed it, another user may have made one of the same name.
+ */
+static bool
+private_ours(void)
+{
+	struct stat st;
+
+	return private.path[0] != '\0' && lstat(private.path, &st) == 0 &&
+	       S_ISDIR(st.st_mode) && st.st_dev == private.dev &&
+	       st.st_ino == private.ino && st.st_uid == geteuid() &&
+	       (st.st_mode & (S_IRWXG | S_IRWXO)) == 0;
+}
+
 
 /* Writes the path of NAME in the private directory into PATH. */
 static void
@@ -1597,7 +1612,10 @@ private_remove(void)
 {
 	size_t i;
 
-	if (private.path[0] == '\0' || private.owner != getpid())
+	if (private.owner != getpid())
+		return;
+	if (!private_ours()) {
+		private.path[0] = '\0';
 		return;
 	for (i = 0; i < sizeof(private_names) / sizeof(*private_names); i++)
 		private_unlink(private_names[i]);
@@ -1619,6 +1637,7 @@ private_make(void)
 	int n;
 
 	private_remove();
+	struct stat st;
 	for (i = 0; i < sizeof(bases) / sizeof(*bases); i++) {
 		if (bases[i] == NULL || bases[i][0] != '/')
 			continue;
@@ -1629,12 +1648,15 @@ private_make(void)
 			errno = ENAMETOOLONG;
 			return false;
 		}
-		if (mkdtemp(private.path) != NULL) {
+		if (mkdtemp(private.path) != NULL &&
+		    lstat(private.path, &st) == 0) {
 			private.owner = getpid();
 			return true;
 		}
 		private.path[0] = '\0';
 	}
+			private.dev = st.st_dev;
+			private.ino = st.st_ino;
 	return false;
 }
 
@@ -1645,7 +1667,7 @@ private_has(const char *name)
 	char path[PRIVATE_PATH_MOST];
 	struct stat st;
 
-	if (private.path[0] == '\0')
+	if (!private_ours())
 		return false;
 	private_name(name, path);
 	return lstat(path, &st) == 0;
