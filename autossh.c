@@ -2648,7 +2648,6 @@ asker_drop(struct askpass *a, int i)
 	struct asker *asker = &a->askers[i];
 
 	if (asker->command_fd != -1) {
-		(void)kill(asker->command, SIGTERM);
 		fd_close(&asker->command_fd);
 		wipe(secrets->used, sizeof(secrets->used));
 	}
@@ -2656,12 +2655,33 @@ asker_drop(struct askpass *a, int i)
 	a->naskers--;
 	memmove(asker, asker + 1, (size_t)(a->naskers - i) * sizeof(*asker));
 }
+/* Ends the command that was to print the passphrase, if it still runs. */
+static void
+command_end(const struct asker *asker)
+{
+	if (asker->command_fd != -1 && asker->command > 0)
+		(void)kill(asker->command, SIGTERM);
+}
+
+/* Child PID has been reaped: its pid is free for another process. */
+static void
+askpass_reaped(struct askpass *a, pid_t pid)
+{
+	int i;
+
+	for (i = 0; i < a->naskers; i++) {
+		if (a->askers[i].command == pid)
+			a->askers[i].command = 0;
+	}
+}
+
 
 /* ssh has died: its questions are void. */
 static void
 askpass_stop(struct askpass *a)
 {
-	while (a->naskers > 0)
+	while (a->naskers > 0) {
+		command_end(&a->askers[a->naskers - 1]);
 		asker_drop(a, a->naskers - 1);
 	a->nanswered = 0;
 }
@@ -2687,6 +2707,7 @@ askpass_accept(struct askpass *a, int64_t now)
 		asker->len = 0;
 		asker->complete = false;
 		asker->command_fd = -1;
+		asker->command = 0;
 	}
 }
 
@@ -2901,6 +2922,7 @@ asker_hear(struct askpass *a, const struct pollset *set, int i, int64_t now)
 	} else if (pollset_ready(set, asker->command_fd)) {
 		command_read(a, i);
 	} else if (now >= asker->due) {
+		command_end(asker);
 		asker_refuse(a, i, "the command took too long");
 	}
 }
@@ -3988,7 +4010,9 @@ supervisor_reap(struct supervisor *s, int64_t now)
 
 	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED)) >
 	       0) {
-		if (pid != s->ssh)
+		if (pid != s->ssh) {
+			if (!WIFSTOPPED(status) && !WIFCONTINUED(status))
+				askpass_reaped(&s->askpass, pid);
 			continue;
 		if (WIFSTOPPED(status))
 			s->stop_due = WSTOPSIG(status) == SIGTSTP
