@@ -1086,6 +1086,8 @@ cmdline_cluster(struct cmdline *c, int argc, char **argv, int i, bool ours)
 	argument = takes && *p == '\0' && i + 1 < argc ? argv[++i] : NULL;
 	monitor = takes && p[-1] == 'M';
 	if (!monitor)
+	if (rest[1] == '-') /* would be the end of ssh's options */
+		cmdline_wrong(c, "unknown option ", argv[i]);
 		memcpy(rest + n, p, strlen(p) + 1);
 	if (rest[1] != '\0')
 		cmdline_push(c, rest);
