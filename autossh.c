@@ -754,7 +754,7 @@ log_open(const struct settings *set)
 
 enum setting_kind {
 	SETTING_FLAG,   /* set, to anything */
-	SETTING_YES,    /* yes; no and empty are as if unset */
+	SETTING_YES,    /* yes; all else is as if unset */
 	SETTING_NUMBER, /* LEAST..MOST */
 	SETTING_SOURCE, /* as passphrase_from_parse() reads it; never shown */
 	SETTING_TEXT    /* LEAST..MOST bytes; with LEAST 0, empty is unset */
@@ -852,7 +852,7 @@ setting_allowed(const struct setting *s, char *buf, size_t size)
 		snprintf(buf, size, "anything");
 		break;
 	case SETTING_YES:
-		snprintf(buf, size, "yes or no");
+		snprintf(buf, size, "yes");
 		break;
 	case SETTING_NUMBER:
 		snprintf(buf, size,
@@ -889,8 +889,7 @@ setting_read(struct settings *set, const struct setting *s, const char *value)
 		return true;
 	case SETTING_YES:
 		*number = value != NULL && strcasecmp(value, "yes") == 0;
-		return *number || value == NULL || value[0] == '\0' ||
-		       strcasecmp(value, "no") == 0;
+		return true;
 	case SETTING_NUMBER:
 		*number = s->number;
 		return value == NULL ||
@@ -1086,9 +1085,9 @@ cmdline_cluster(struct cmdline *c, int argc, char **argv, int i, bool ours)
 	argument = takes && *p == '\0' && i + 1 < argc ? argv[++i] : NULL;
 	monitor = takes && p[-1] == 'M';
 	if (!monitor)
+		memcpy(rest + n, p, strlen(p) + 1);
 	if (rest[1] == '-') /* would be the end of ssh's options */
 		cmdline_wrong(c, "unknown option ", argv[i]);
-		memcpy(rest + n, p, strlen(p) + 1);
 	if (rest[1] != '\0')
 		cmdline_push(c, rest);
 	else
@@ -1572,11 +1571,10 @@ process_fork(const struct signals *signals)
 static struct {
 	char path[PRIVATE_MOST + 1]; /* empty: not made yet */
 	pid_t owner;                 /* who may remove it */
+	dev_t dev;                   /* which directory it is */
+	ino_t ino;
 } private;
 
-/* Everything that may be in it. */
-static const char *const private_names[] = { PRIVATE_SEND, PRIVATE_BACK,
-	PRIVATE_ASK, PRIVATE_HELPER };
 /*
  * Whether the directory is still the one that was made.  When something has
  * removed it, another user may have made one of the same name.
@@ -1592,6 +1590,9 @@ private_ours(void)
 	       (st.st_mode & (S_IRWXG | S_IRWXO)) == 0;
 }
 
+/* Everything that may be in it. */
+static const char *const private_names[] = { PRIVATE_SEND, PRIVATE_BACK,
+	PRIVATE_ASK, PRIVATE_HELPER };
 
 /* Writes the path of NAME in the private directory into PATH. */
 static void
@@ -1619,6 +1620,7 @@ private_remove(void)
 	if (!private_ours()) {
 		private.path[0] = '\0';
 		return;
+	}
 	for (i = 0; i < sizeof(private_names) / sizeof(*private_names); i++)
 		private_unlink(private_names[i]);
 	(void)rmdir(private.path);
@@ -1635,11 +1637,11 @@ private_make(void)
 {
 	const char *const bases[] = { getenv("XDG_RUNTIME_DIR"),
 		getenv("TMPDIR"), "/tmp" };
+	struct stat st;
 	size_t i;
 	int n;
 
 	private_remove();
-	struct stat st;
 	for (i = 0; i < sizeof(bases) / sizeof(*bases); i++) {
 		if (bases[i] == NULL || bases[i][0] != '/')
 			continue;
@@ -1653,12 +1655,12 @@ private_make(void)
 		if (mkdtemp(private.path) != NULL &&
 		    lstat(private.path, &st) == 0) {
 			private.owner = getpid();
+			private.dev = st.st_dev;
+			private.ino = st.st_ino;
 			return true;
 		}
 		private.path[0] = '\0';
 	}
-			private.dev = st.st_dev;
-			private.ino = st.st_ino;
 	return false;
 }
 
@@ -2176,11 +2178,9 @@ monitor_hear(struct monitor *m, const struct pollset *set, int64_t now)
 			return r;
 		if (r == TEST_OPEN && now < m->callers[i].due)
 			continue;
-		log_msg(LOG_DEBUG,
-		    r == TEST_OPEN
-			? "timeout on a connection to the monitor port"
-			: "dropped a connection that did not send the "
-			  "test message");
+		log_msg(m->echo ? test_level(m) : LOG_DEBUG,
+		    r == TEST_OPEN ? "timeout waiting for the test message"
+				   : "what came is not the test message");
 		caller_drop(m, i);
 		if (m->echo)
 			return TEST_FAILED;
@@ -2235,10 +2235,7 @@ test_step(struct monitor *m, const struct pollset *set, int64_t now)
 		m->due = NEVER; /* hear them out, and nobody new */
 		return r;
 	}
-	log_msg(
-	    test_level(m), m->echo || m->due == NEVER
-			       ? "timeout waiting for the test message"
-			       : "timeout polling to accept read connection");
+	log_msg(test_level(m), "timeout polling to accept read connection");
 	return TEST_FAILED;
 }
 
@@ -2657,6 +2654,7 @@ asker_drop(struct askpass *a, int i)
 	a->naskers--;
 	memmove(asker, asker + 1, (size_t)(a->naskers - i) * sizeof(*asker));
 }
+
 /* Ends the command that was to print the passphrase, if it still runs. */
 static void
 command_end(const struct asker *asker)
@@ -2677,7 +2675,6 @@ askpass_reaped(struct askpass *a, pid_t pid)
 	}
 }
 
-
 /* ssh has died: its questions are void. */
 static void
 askpass_stop(struct askpass *a)
@@ -2685,6 +2682,7 @@ askpass_stop(struct askpass *a)
 	while (a->naskers > 0) {
 		command_end(&a->askers[a->naskers - 1]);
 		asker_drop(a, a->naskers - 1);
+	}
 	a->nanswered = 0;
 }
 
@@ -4016,6 +4014,7 @@ supervisor_reap(struct supervisor *s, int64_t now)
 			if (!WIFSTOPPED(status) && !WIFCONTINUED(status))
 				askpass_reaped(&s->askpass, pid);
 			continue;
+		}
 		if (WIFSTOPPED(status))
 			s->stop_due = WSTOPSIG(status) == SIGTSTP
 					  ? now + STOP_DELAY_MS

@@ -315,7 +315,7 @@ test_setting_allowed(void)
 		{ "AUTOSSH_MAXSTART", "a whole number from 0 to 2147483647, "
 				      "or any negative one" },
 		{ "AUTOSSH_MESSAGE", "0 to 64 bytes" },
-		{ "AUTOSSH_NTSERVICE", "yes or no" },
+		{ "AUTOSSH_NTSERVICE", "yes" },
 		{ "AUTOSSH_POLL", "a whole number from 1 to 2147483647" },
 	};
 	char buf[96];
