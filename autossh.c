@@ -2331,11 +2331,19 @@ secrets_lock(void)
 		    strerror(errno));
 }
 
-/* Cuts TEXT off at the end of its first line. */
-static void
-line_cut(char *text)
+/*
+ * The length of the first line of a secret.  The C library's string functions
+ * would leave it in vector registers, which the kernel saves on the stack, for
+ * anyone to find, when the next signal comes.
+ */
+static size_t
+secret_length(const char *secret)
 {
-	text[strcspn(text, "\r\n")] = '\0';
+	size_t n = 0;
+
+	while (secret[n] != '\0' && secret[n] != '\n' && secret[n] != '\r')
+		n++;
+	return n;
 }
 
 /*
@@ -2359,7 +2367,7 @@ line_read(int fd, char line[SECRET_MOST + 1])
 	line[n] = '\0';
 	if (n == SECRET_MOST && line[n - 1] != '\n')
 		return "the first line is too long";
-	line_cut(line);
+	line[secret_length(line)] = '\0';
 	return line[0] == '\0' ? "the first line is empty" : NULL;
 }
 
@@ -2777,7 +2785,8 @@ asker_answer(struct askpass *a, int i, const char *answer)
 
 	if (answer != NULL) {
 		a->answered[a->nanswered++] = asker_mark(asker);
-		(void)send(asker->fd, answer, strlen(answer), MSG_NOSIGNAL);
+		(void)send(
+		    asker->fd, answer, secret_length(answer), MSG_NOSIGNAL);
 	}
 	asker_drop(a, i);
 }
@@ -2845,22 +2854,21 @@ command_read(struct askpass *a, int i)
 	struct asker *asker = &a->askers[i];
 	ssize_t n = read(asker->command_fd, secrets->used + secrets->nused,
 	    SECRET_MOST - secrets->nused);
+	size_t len;
 
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n > 0)
 		secrets->nused += (size_t)n;
 	secrets->used[secrets->nused] = '\0';
-	if (n > 0 && strchr(secrets->used, '\n') == NULL &&
-	    secrets->nused < SECRET_MOST)
-		return;
-	if (secrets->nused == SECRET_MOST &&
-	    strchr(secrets->used, '\n') == NULL) {
+	len = secret_length(secrets->used);
+	if (len == SECRET_MOST) {
 		asker_refuse(a, i, "the command's first line is too long");
 		return;
 	}
-	line_cut(secrets->used);
-	if (secrets->used[0] == '\0')
+	if (n > 0 && len == secrets->nused)
+		return; /* there is more to come */
+	if (len == 0)
 		asker_refuse(a, i, "the command printed no passphrase");
 	else
 		asker_answer(a, i, secrets->used);
