@@ -1398,7 +1398,7 @@ test_question_judge(void)
 }
 
 static void
-test_line_cut(void)
+test_secret_length(void)
 {
 	static const struct {
 		const char *text, *want;
@@ -1416,7 +1416,7 @@ test_line_cut(void)
 
 	for (i = 0; i < COUNT(table); i++) {
 		snprintf(text, sizeof(text), "%s", table[i].text);
-		line_cut(text);
+		text[secret_length(text)] = '\0';
 		is_text(text, table[i].want, "the first line of a secret");
 	}
 }
@@ -1804,7 +1804,7 @@ main(void)
 	test_passphrase_from_parse();
 	test_passphrase_file_private();
 	test_question_judge();
-	test_line_cut();
+	test_secret_length();
 	test_asker_answered();
 	test_environment_names();
 	test_helper_called();
