@@ -749,6 +749,7 @@ test_commands_ended(void)
 		{ "-M 0 --", CMDLINE_WRONG, "no destination", "" },
 		{ "-M 0 -i", CMDLINE_WRONG, "no destination", "" },
 		{ "-M 0 -i h", CMDLINE_WRONG, "no destination", "" },
+		{ "-M 0 -f- h", CMDLINE_WRONG, "unknown option ", "-f-" },
 		{ "-M", CMDLINE_WRONG, "option -M needs a port", "" },
 		{ "h -NM", CMDLINE_WRONG, "option -M needs a port", "" },
 	};
@@ -1058,8 +1059,8 @@ test_monitor_plan(void)
 
 	monitor_plan(&m, &chosen, false);
 	ok(m.on && !m.echo && m.chosen, "auto makes a loop");
-	strcpy(m.send.sa.un.sun_path, "/d/w");
-	strcpy(m.back.sa.un.sun_path, "/d/r");
+	memcpy(m.send.sa.un.sun_path, "/d/w", 5);
+	memcpy(m.back.sa.un.sun_path, "/d/r", 5);
 	monitor_name(&m, 20123);
 	is_text(m.local, "/d/w:127.0.0.1:20123", "from a socket to a port");
 	is_text(m.remote, "127.0.0.1:20123:/d/r", "and to another socket");
@@ -1429,8 +1430,8 @@ test_asker_answered(void)
 	static struct asker one, two;
 	size_t i;
 
-	strcpy(one.text, "u@h's password: ");
-	strcpy(two.text, "u@h's password: ");
+	snprintf(one.text, sizeof(one.text), "u@h's password: ");
+	snprintf(two.text, sizeof(two.text), "u@h's password: ");
 	one.asked_by = two.asked_by = 100;
 	ok(!asker_answered(&a, &one), "a question is new");
 	a.answered[a.nanswered++] = asker_mark(&one);
@@ -1438,7 +1439,7 @@ test_asker_answered(void)
 	two.asked_by = 101;
 	ok(!asker_answered(&a, &two), "that of another ssh (-J) is new");
 	two.asked_by = 100;
-	strcpy(two.text, "u@j's password: ");
+	snprintf(two.text, sizeof(two.text), "u@j's password: ");
 	ok(!asker_answered(&a, &two), "that for another host is new");
 	for (i = 0; i < ANSWERED_MOST; i++)
 		a.answered[i] = 0;
@@ -1687,7 +1688,8 @@ test_supervisor_summary(void)
 		s.state = table[i].state;
 		s.start_due = table[i].start_due;
 		s.up_since = table[i].up_since;
-		strcpy(s.sayings.last, table[i].last);
+		snprintf(s.sayings.last, sizeof(s.sayings.last), "%s",
+		    table[i].last);
 		supervisor_summary(&s, 1000, text, sizeof(text));
 		is_text(text, table[i].want, "how it stands, in short");
 		if (s.state == SSH_RUNNING)
