@@ -70,7 +70,7 @@ ends() {
 # ---- the loop
 
 begin
-start AUTOSSH_FIRST_POLL=1 AUTOSSH_POLL=4 \
+start AUTOSSH_POLL=4 \
     -M "$loop" -N -L "$tunnel:127.0.0.1:$SSHD_PORT" server
 check "loop: the tunnel passes" passes
 check "loop: a test passes" wait_log "connection ok" 1 30
@@ -108,7 +108,7 @@ ends loop
 # ---- the server is away
 
 begin
-start AUTOSSH_FIRST_POLL=1 AUTOSSH_POLL=100 \
+start AUTOSSH_POLL=100 \
     -M "$loop" -N -L "$tunnel:127.0.0.1:$SSHD_PORT" server
 check "server away: before, the tunnel passes" passes
 sessions=$(sshd_sessions)
@@ -140,7 +140,7 @@ start_echo() {
 }
 if command -v socat >/dev/null; then
 	start_echo
-	start AUTOSSH_FIRST_POLL=1 AUTOSSH_POLL=4 \
+	start AUTOSSH_POLL=4 \
 	    -M "$loop:$echo_port" -N -L "$tunnel:127.0.0.1:$SSHD_PORT" server
 	check "echo: the tunnel passes" passes
 	check "echo: a test passes" wait_log "connection ok" 1 30
@@ -162,7 +162,7 @@ fi
 begin
 if "$SSH" -F "$SSH_CONFIG" -6 -o HostName=::1 server true </dev/null \
     2>/dev/null; then
-	start AUTOSSH_FIRST_POLL=1 AUTOSSH_POLL=10 -M "$loop" -6 -N \
+	start AUTOSSH_POLL=10 -M "$loop" -6 -N \
 	    -o HostName=::1 -L "$tunnel:[::1]:$SSHD_PORT" server
 	check "-6: the tunnel passes" wait_for 30 'leads_to_sshd "$tunnel" ::1'
 	check "-6: a test passes" monitor_passes
@@ -272,7 +272,7 @@ kill "$(ps -o ppid= -p "$ssh" | tr -d ' ')"
 check "SOCKS with -qfTnN: TERM ends it" wait_for 20 '! alive "$ssh"'
 
 begin
-start AUTOSSH_FIRST_POLL=1 -M "$loop" -J jump -N \
+start -M "$loop" -J jump -N \
     -L "$tunnel:127.0.0.1:$SSHD_PORT" server
 check "jump host: the tunnel passes" passes
 check "jump host: a test passes" monitor_passes
@@ -333,7 +333,7 @@ if sshd_netns; then
 	exec "$SSH" -F "$SSH_CONFIG" "\$@"
 	SCRIPT
 	chmod 700 "$tmp/ssh"
-	start AUTOSSH_PATH="$tmp/ssh" AUTOSSH_FIRST_POLL=1 AUTOSSH_POLL=10 \
+	start AUTOSSH_PATH="$tmp/ssh" AUTOSSH_FIRST_POLL=4 AUTOSSH_POLL=10 \
 	    -M "$loop" -N server
 	check "another network: a test passes" wait_log "connection ok" 1 30
 	is "$(log_count "port down, restarting ssh")" 0 \

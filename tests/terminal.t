@@ -134,6 +134,75 @@ gone() {
 # A remote shell that is told from the local one by $NAME.
 remote='NAME=remote PS1="remote> " exec sh -i'
 
+# ---- ssh -N in the foreground
+
+terminal
+types 'NAME=local'
+types '"$AUTOSSH" -M $P -N -L $T:127.0.0.1:$SSHD server'
+pids
+check "-N: the tunnel passes" wait_for 30 leads_to_sshd
+for round in 1 2; do
+	key C-z
+	wait_for 10 'is_stopped "$ssh" && is_stopped "$pid"'
+	check "-N, ^Z, round $round: the local shell answers" \
+	    answers local "2$round"
+	check "-N, ^Z, round $round: ssh is stopped" is_stopped "$ssh"
+	check "-N, ^Z, round $round: so is autossh" is_stopped "$pid"
+	types 'fg'
+	wait_for 10 has_terminal
+	check "-N, fg, round $round: both go on" \
+	    wait_for 10 '! is_stopped "$ssh" && ! is_stopped "$pid"'
+	check "-N, fg, round $round: the tunnel passes" \
+	    wait_for 30 leads_to_sshd
+done
+key C-z
+wait_for 10 'is_stopped "$ssh" && is_stopped "$pid"'
+answers local 31
+types 'bg'
+check "-N, ^Z and bg: the tunnel passes" wait_for 30 leads_to_sshd
+check "-N, ^Z and bg: the local shell answers" answers local 32
+types 'fg'
+wait_for 10 has_terminal
+key C-c
+check "-N, ^C: autossh ends with status 1" ended 1
+check "-N, ^C: nothing is left" gone
+is "$(log_text | grep -c '^starting ssh')" 1 "-N, ^C: ssh was not started again"
+unlike "$(log_text)" prematurely "-N, ^C: nor is anything called premature"
+terminal_gone
+
+# ---- the terminal goes away from ssh -N
+
+terminal 'exec "$AUTOSSH" -M $P -N -L $T:127.0.0.1:$SSHD server'
+pids
+wait_for 30 leads_to_sshd
+terminal_gone
+check "terminal gone: with -N autossh tests the connection" \
+    wait_log "connection ok"
+check "terminal gone: with -N the tunnel is kept up" \
+    wait_for 30 leads_to_sshd
+check "terminal gone: with -N it is the same autossh" alive "$pid"
+# ssh may have been hung up as well.
+ssh=$(ssh_pid)
+kill -TERM "$pid"
+check "terminal gone: TERM ends it" gone
+
+terminal
+types 'NAME=local'
+types '"$AUTOSSH" -M $P -N -L $T:127.0.0.1:$SSHD server &'
+pids
+wait_for 30 leads_to_sshd
+terminal_gone
+check "terminal gone: with -N in the shell's background it is kept up" \
+    wait_for 30 leads_to_sshd
+ssh=$(ssh_pid)
+kill -TERM "$pid"
+gone
+
+if ! "$SSH" -F "$SSH_CONFIG" -tt server true </dev/null >/dev/null 2>&1; then
+	skip "sessions" "sshd cannot give a terminal here"
+	done_testing
+fi
+
 # ---- an interactive session
 
 terminal
@@ -168,11 +237,13 @@ check "session: and not autossh" alive "$pid"
 
 for round in 1 2 3; do
 	key Enter '~' C-z
+	wait_for 10 'is_stopped "$ssh" && is_stopped "$pid"'
 	check "~^Z, round $round: the local shell answers" \
 	    answers local "$round"
 	check "~^Z, round $round: ssh is stopped" is_stopped "$ssh"
 	check "~^Z, round $round: so is autossh" is_stopped "$pid"
 	types 'fg'
+	wait_for 10 has_terminal
 	check "fg, round $round: the remote shell answers" \
 	    answers remote "1$round"
 	check "fg, round $round: autossh goes on" \
@@ -192,40 +263,6 @@ check "SIGSTOP to ssh alone: autossh is not stopped" \
 terminal_gone
 kill -KILL "$ssh" 2>/dev/null
 gone
-
-# ---- ssh -N in the foreground
-
-terminal
-types 'NAME=local'
-types '"$AUTOSSH" -M $P -N -L $T:127.0.0.1:$SSHD server'
-pids
-check "-N: the tunnel passes" wait_for 30 leads_to_sshd
-for round in 1 2; do
-	key C-z
-	check "-N, ^Z, round $round: the local shell answers" \
-	    answers local "2$round"
-	check "-N, ^Z, round $round: ssh is stopped" is_stopped "$ssh"
-	check "-N, ^Z, round $round: so is autossh" is_stopped "$pid"
-	types 'fg'
-	wait_for 10 has_terminal
-	check "-N, fg, round $round: both go on" \
-	    wait_for 10 '! is_stopped "$ssh" && ! is_stopped "$pid"'
-	check "-N, fg, round $round: the tunnel passes" \
-	    wait_for 30 leads_to_sshd
-done
-key C-z
-answers local 31
-types 'bg'
-check "-N, ^Z and bg: the tunnel passes" wait_for 30 leads_to_sshd
-check "-N, ^Z and bg: the local shell answers" answers local 32
-types 'fg'
-wait_for 10 has_terminal
-key C-c
-check "-N, ^C: autossh ends with status 1" ended 1
-check "-N, ^C: nothing is left" gone
-is "$(log_text | grep -c '^starting ssh')" 1 "-N, ^C: ssh was not started again"
-unlike "$(log_text)" prematurely "-N, ^C: nor is anything called premature"
-terminal_gone
 
 # ---- the terminal's modes
 
@@ -267,21 +304,7 @@ types 'exit'
 check "ssh killed and started again: exit ends it" ended 0
 terminal_gone
 
-# ---- the terminal goes away
-
-terminal 'exec "$AUTOSSH" -M $P -N -L $T:127.0.0.1:$SSHD server'
-pids
-wait_for 30 leads_to_sshd
-terminal_gone
-check "terminal gone: with -N autossh tests the connection" \
-    wait_log "connection ok"
-check "terminal gone: with -N the tunnel is kept up" \
-    wait_for 30 leads_to_sshd
-check "terminal gone: with -N it is the same autossh" alive "$pid"
-# ssh may have been hung up as well.
-ssh=$(ssh_pid)
-kill -TERM "$pid"
-check "terminal gone: TERM ends it" gone
+# ---- the terminal goes away from a session
 
 terminal 'exec "$AUTOSSH" -M $P -t server "NAME=remote exec sh -i"'
 pids
@@ -290,18 +313,6 @@ terminal_gone
 check "terminal gone: without -N autossh and ssh end" gone
 is "$(log_text | grep -c '^starting ssh')" 1 \
     "terminal gone: without -N ssh is not started again"
-
-terminal
-types 'NAME=local'
-types '"$AUTOSSH" -M $P -N -L $T:127.0.0.1:$SSHD server &'
-pids
-wait_for 30 leads_to_sshd
-terminal_gone
-check "terminal gone: with -N in the shell's background it is kept up" \
-    wait_for 30 leads_to_sshd
-ssh=$(ssh_pid)
-kill -TERM "$pid"
-gone
 
 # ---- a session that comes back
 
