@@ -1,0 +1,426 @@
+#!/bin/sh
+# auto.t: with "-M auto", or without -M, nobody has to choose a port: the
+# monitor's ends here are private sockets, and the port between its ends on the
+# server is another one at every start.
+
+# shellcheck disable=SC2016,SC2034,SC2317 # conditions are evaluated later
+: "${TEST_LIMIT=400}"
+. "${srcdir:-$(dirname "$0")/..}/tests/lib.sh"
+
+# Private directories of all cases are made here, and none may be left.
+base=$tmp/base
+mkdir "$base"
+chmod 755 "$tmp" "$base"
+XDG_RUNTIME_DIR=$base
+export XDG_RUNTIME_DIR
+
+# What ssh N was given: the private directory, the port on the server.
+auto_dir() {
+	argv "${1:-1}" | sed -n 's|.*<-L> <\(/[^>]*\)/w:.*|\1|p'
+}
+auto_port() {
+	argv "${1:-1}" | sed -n 's/.*<-R> <127\.0\.0\.1:\([0-9]*\):.*/\1/p'
+}
+
+# The command line of ssh 1 with what differs from run to run as DIR and R.
+argv_plain() {
+	argv 1 | sed "s|$base/autossh-[^/]*/|DIR/|g" |
+	    sed 's/:\(2[0-9]\|3[0-2]\)[0-9][0-9][0-9]\([:>]\)/:R\2/g'
+}
+
+# ---- the command line
+
+forwards="<-L> <DIR/w:127.0.0.1:R> <-R> <127.0.0.1:R:DIR/r>"
+forwards6="<-L> <DIR/w:[::1]:R> <-R> <[::1]:R:DIR/r>"
+
+# gives NAME WANTED WORD...: ssh's command line
+gives() {
+	given_name=$1
+	given=$2
+	shift 2
+	fresh "exit 1"
+	start AUTOSSH_MAXSTART=1 "$@"
+	wait_starts 1
+	is "$(argv_plain)" "$given" "$given_name"
+	for background in $(survivors "$dir"); do
+		kill -TERM "$background" 2>/dev/null
+	done
+	wait_exit
+	wait_for 10 '[ -z "$(left)" ]'
+}
+gives "no -M: the forwardings stand first" "$forwards <-N> <host>" -N host
+gives "-M auto: where it stood" "<-N> $forwards <host>" -N -M auto host
+gives "-Mauto behind the destination" "<host> $forwards <-N>" host -Mauto -N
+gives "-fNMauto" "<-N> $forwards <host>" -fNMauto host
+gives "-NM auto" "<-N> $forwards <host>" -NM auto host
+gives "-fM auto -N" "$forwards <-N> <host>" -fM auto -N host
+gives "AUTOSSH_PORT=auto: first of all" "$forwards <-N> <host>" \
+    AUTOSSH_PORT=auto -N host
+gives "AUTOSSH_PORT=auto beats -M" "$forwards <-N> <host>" \
+    AUTOSSH_PORT=auto -N -M 20000 host
+gives "AUTOSSH_PORT beats -M auto" "<-N> <host>" AUTOSSH_PORT=0 -N -M auto host
+gives "the last -M counts" "$forwards <-N> <host>" -M 20000 -N -M auto host
+gives "the last -M counts: 0" "<-N> <host>" -M auto -N -M 0 host
+gives "-6: ::1 on the server" "$forwards6 <-6> <-N> <host>" -6 -N host
+gives "-M auto in a remote command is not ours" \
+    "$forwards <host> <cmd> <-M> <auto>" host cmd -M auto
+
+for wrong in AUTO Auto auto: auto:7 autos " auto"; do
+	fresh
+	run -M "$wrong" -N host
+	is "$status $(starts)" "1 0" "-M \"$wrong\" is an error"
+	like "$(cat "$dir/err")" "^autossh: -M: .*$wrong" "and says so"
+done
+
+# ---- the private sockets
+
+fresh forward
+start AUTOSSH_FIRST_POLL=1 AUTOSSH_POLL=1 -N host
+check "tests pass" wait_log "connection ok" 3
+is "$(starts)" 1 "and ssh is left alone"
+place=$(auto_dir)
+is "$(find "$place" -prune -perm 700 -type d)" "$place" \
+    "the directory is for its owner alone"
+is "$(cd "$place" && echo *)" "r w" "and holds two sockets"
+if [ -r /proc/net/tcp ] && [ -d "/proc/$pid/fd" ]; then
+	sockets=$(find "/proc/$pid/fd" -type l -exec readlink {} + |
+	    sed -n 's/^socket:\[\([0-9]*\)\]$/\1/p')
+	listening=
+	for socket in $sockets; do
+		listening=$listening$(awk -v i="$socket" '$10 == i && $4 == "0A"' \
+		    /proc/net/tcp /proc/net/tcp6 2>/dev/null)
+	done
+	like "$sockets" "[0-9]" "it listens somewhere"
+	is "$listening" "" "but on no port"
+else
+	skip "it listens somewhere" "no /proc/net/tcp"
+	skip "but on no port" "no /proc/net/tcp"
+fi
+
+# Another user, where we may be one.
+if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null; then
+	cp "$FAKESSH" "$tmp/tool"
+	chmod 755 "$tmp/tool"
+	other() {
+		(cd / && setpriv --reuid 65534 --regid 65534 --clear-groups -- \
+		    "$@")
+	}
+	check "another user can run the tool" other "$tmp/tool" --now >/dev/null
+	check "and comes as far as the directory" other test -x "$base"
+	check "but not into it" eval '! other ls "$place" 2>/dev/null'
+	for name in w r; do
+		check "we reach the socket $name" \
+		    "$tmp/tool" --connects "$place/$name"
+		check "another user does not reach the socket $name" \
+		    eval '! other "$tmp/tool" --connects "$place/$name"'
+	done
+else
+	skip "another user reaches nothing" "root alone can be another user"
+fi
+stop
+is "$status" 1 "TERM ends it"
+is "$(ls "$base")" "" "and nothing is left"
+
+# SIGKILL leaves the directory, which harms nobody.
+fresh forward
+start AUTOSSH_FIRST_POLL=1 -N host
+wait_starts 1
+first=$(auto_dir)
+kill -KILL "$pid"
+wait_exit
+ssh=$(ssh_pid 1)
+check "SIGKILL: ssh ends too" wait_for 10 '! alive "$ssh"'
+check "SIGKILL: the directory stays" test -d "$first"
+start AUTOSSH_FIRST_POLL=1 -N host
+check "SIGKILL: the next one comes up" wait_log "connection ok"
+unlike "$(auto_dir 2)" "^$first\$" "SIGKILL: in a directory of its own"
+stop
+rm -rf "$first"
+
+# ---- every start
+
+fresh "exit 255"
+start AUTOSSH_GATETIME=0 AUTOSSH_POLL=1 AUTOSSH_MAXSTART=12 -N host
+wait_exit
+ports=$(sed -n 's/.*<-L> <[^>]*:127\.0\.0\.1:\([0-9]*\)>.*/\1/p' "$dir/argv")
+is "$(echo "$ports" | awk '$1 >= 20000 && $1 <= 32767' | wc -l)" 12 \
+    "12 starts: the port on the server is one of 20000 to 32767"
+check "12 starts: nearly always another one" \
+    [ "$(echo "$ports" | sort -u | wc -l)" -ge 10 ]
+is "$(sed -n 's/.*:\([0-9]*\)> <-R> <127\.0\.0\.1:\([0-9]*\):.*/\1 \2/p' \
+    "$dir/argv" | awk '$1 == $2' | wc -l)" 12 \
+    "12 starts: both forwardings name the same one"
+
+# The stand-in, as ssh, cannot listen where a socket is left.
+fresh "forward"
+start AUTOSSH_GATETIME=0 AUTOSSH_FIRST_POLL=1 -N host
+wait_log "connection ok"
+kill -KILL "$(ssh_pid 1)"
+check "a socket left by ssh is no obstacle" wait_log "connection ok" 2
+is "$(auto_dir 2)" "$(auto_dir 1)" "the directory stays the same"
+
+rm -rf "$(auto_dir)"
+kill -KILL "$(ssh_pid 2)"
+check "the directory vanished: the next ssh has a new one" \
+    wait_log "connection ok" 3
+unlike "$(auto_dir 3)" "^$(auto_dir 1)\$" "it has a new name"
+
+rm -rf "$(auto_dir 3)"
+kill -HUP "$pid"
+check "it vanished under a sound ssh: noticed by a test" \
+    wait_log "port down, restarting ssh"
+check "and mended" wait_log "connection ok" 4
+rm -f "$(auto_dir 4)/r"
+kill -USR1 "$pid"
+check "our socket alone vanished: a new one" wait_log "connection ok" 5
+rm -rf "$base"
+kill -USR1 "$pid"
+wait_starts 6
+check "XDG_RUNTIME_DIR itself vanished: a test passes elsewhere" \
+    wait_log "connection ok" 6
+unlike "$(auto_dir 6)" "^$base/" "elsewhere"
+check "and still for its owner alone" \
+    test -n "$(find "$(auto_dir 6)" -prune -perm 700 -type d)"
+mkdir "$base"
+stop
+is "$status $(left)" "1 " "it ends as ever"
+check "nothing is left elsewhere" test ! -e "$(auto_dir 6)"
+
+# ---- where the directory is
+
+# places NAME WANTED WORD...: WANTED begins the private directory's path
+places() {
+	place_name=$1
+	place_wanted=$2
+	shift 2
+	fresh forward
+	start AUTOSSH_FIRST_POLL=1 "$@" -N host
+	check "$place_name: a test passes" wait_log "connection ok"
+	like "$(auto_dir)" "^$place_wanted/[^/]*\$" "$place_name: where"
+	stop
+}
+mkdir "$tmp/second"
+places "XDG_RUNTIME_DIR" "$base" TMPDIR="$tmp/second"
+places "then TMPDIR" "$tmp/second" unset:XDG_RUNTIME_DIR TMPDIR="$tmp/second"
+places "XDG_RUNTIME_DIR is not there: TMPDIR" "$tmp/second" \
+    XDG_RUNTIME_DIR="$tmp/none" TMPDIR="$tmp/second"
+places "XDG_RUNTIME_DIR is relative: TMPDIR" "$tmp/second" \
+    XDG_RUNTIME_DIR=second TMPDIR="$tmp/second"
+places "then /tmp" /tmp unset:XDG_RUNTIME_DIR unset:TMPDIR
+
+# deep LENGTH: makes a directory whose path has that many bytes
+deep() {
+	deep_path=$tmp/$(printf "%0$(($1 - ${#tmp} - 1))d" 0)
+	mkdir "$deep_path"
+}
+deep 70
+places "a long path" "$deep_path" XDG_RUNTIME_DIR="$deep_path"
+for length in 92 108 200; do
+	deep "$length"
+	for flag in -N -fN; do
+		fresh forward
+		run XDG_RUNTIME_DIR="$deep_path" "$flag" host
+		is "$status $(starts)" "1 0" \
+		    "a path of $length bytes is too long, $flag"
+		like "$(cat "$dir/err")" \
+		    "^autossh: .*(XDG_RUNTIME_DIR|$deep_path).*too long" \
+		    "it says so on stderr"
+		is "$(ls "$deep_path")" "" "and leaves nothing"
+	done
+done
+
+# ---- many on one machine
+
+fresh
+export FAKESSH_PLAN=forward
+many=200
+pids=
+n=0
+while [ "$n" -lt "$many" ]; do
+	n=$((n + 1))
+	mkdir "$dir/$n"
+	FAKESSH_DIR=$dir/$n AUTOSSH_LOGFILE=$dir/$n/log \
+	    AUTOSSH_FIRST_POLL=1 "$FAKESSH" --run -- "$AUTOSSH" -N host \
+	    </dev/null >/dev/null 2>>"$dir/err" &
+	pids="$pids $!"
+	started_pids="$started_pids $!"
+done
+passed() {
+	grep -l "connection ok" "$dir"/*/log 2>/dev/null | wc -l
+}
+wait_for 90 '[ "$(passed)" -eq "$many" ]'
+is "$(passed)" "$many" "$many at once: a test of each passes"
+is "$(cat "$dir"/*/starts | wc -l)" "$many" "$many at once: at the first start"
+is "$(cat "$dir"/*/argv | sed -n 's|.*<-L> <\(/[^>]*\)/w:.*|\1|p' | sort -u |
+    wc -l)" "$many" "$many at once: each in a directory of its own"
+# shellcheck disable=SC2086 # words
+kill -TERM $pids
+for n in $pids; do
+	wait "$n"
+	forget "$n"
+done
+check "$many at once: all ssh are gone" wait_for 20 \
+    '[ -z "$(survivors "$dir"/*/)" ]'
+is "$(ls "$base")" "" "$many at once: nothing is left"
+is "$(cat "$dir/err")" "" "$many at once: without a word"
+unset FAKESSH_PLAN
+
+# ---- a real server
+
+if ! sshd_start; then
+	skip "with a real sshd" "$sshd_reason"
+	done_testing
+fi
+
+# What the real ssh is started with is in the log, on level 7.
+command_of() {
+	log_text | grep '^command: ' | sed -n "${1}p"
+}
+real_port() {
+	command_of "$1" | sed -n "s/.*'-R' '127\.0\.0\.1:\([0-9]*\):.*/\1/p"
+}
+last_ssh() {
+	log_text | sed -n 's/^ssh child pid is //p' | tail -n 1
+}
+leads_to_sshd() {
+	ssh-keyscan -T 2 -p "$1" 127.0.0.1 2>/dev/null | grep -q "ssh-"
+}
+real() {
+	fresh
+	free_port
+	tunnel=$port
+	start AUTOSSH_PATH="$SSH" AUTOSSH_GATETIME=0 AUTOSSH_FIRST_POLL=2 \
+	    AUTOSSH_POLL=4 "$@" -F "$SSH_CONFIG" -N \
+	    -L "$tunnel:127.0.0.1:$SSHD_PORT" server
+}
+
+real
+check "real ssh: the tunnel passes" wait_for 30 'leads_to_sshd "$tunnel"'
+check "real ssh: a test passes" wait_log "connection ok" 1 30
+is "$(log_count "port down, restarting ssh")" 0 "real ssh: none has failed"
+
+# The server does not see that its client is gone: the session there is
+# stopped, and holds its port.
+held=
+for session in $(sshd_sessions); do
+	kill -STOP "$session"
+	held="$held $session"
+done
+started_pids="$started_pids $held"
+kill -KILL "$(last_ssh)"
+passed=$(log_count "connection ok")
+check "the server holds the old session: the next ssh comes up" \
+    wait_log "starting ssh (count 2)"
+check "the server holds the old session: its test passes" \
+    wait_log "connection ok" $((passed + 1)) 30
+check "the server holds the old session: the tunnel is back" \
+    wait_for 30 'leads_to_sshd "$tunnel"'
+check "the server holds the old session: the old port is still taken" \
+    "$FAKESSH" --connects "$(real_port 1)"
+is "$(log_count "starting ssh (count 3)")" 0 \
+    "the server holds the old session: one restart was enough"
+
+# The same, noticed by a test: ssh lives, and nothing comes through.
+more=
+for session in $(sshd_sessions); do
+	case "$held " in *" $session "*) continue ;; esac
+	kill -STOP "$session"
+	more="$more $session"
+done
+started_pids="$started_pids $more"
+check "the session is silent: a test notices" \
+    wait_log "port down, restarting ssh" 1 40
+passed=$(log_count "connection ok")
+check "the session is silent: the next ssh's test passes" \
+    wait_log "connection ok" $((passed + 1)) 30
+check "the session is silent: the old port is still taken" \
+    "$FAKESSH" --connects "$(real_port 2)"
+for session in $held $more; do
+	kill -KILL "$session" 2>/dev/null
+	forget "$session"
+done
+stop
+is "$status" 1 "real ssh: TERM ends it"
+is "$(ls "$base")" "" "real ssh: nothing is left"
+
+# Sockets on this side alone: nothing new is asked of the server.
+real -o ExitOnForwardFailure=yes
+check "ExitOnForwardFailure=yes: a test passes" wait_log "connection ok" 1 30
+stop
+
+if "$FAKESSH" --ipv6; then
+	sed -i.bak "1i\\
+ListenAddress ::1" "$SSHD_DIR/sshd_config"
+	sshd_down
+	sshd_up || bail_out "$sshd_reason"
+	real -6 -o HostName=::1
+	check "-6: a test passes" wait_log "connection ok" 1 30
+	like "$(command_of 1)" "\\[::1\\]:[0-9]*' '-R' '\\[::1\\]:" \
+	    "-6: through ::1"
+	stop
+else
+	skip "-6: a test passes" "no IPv6"
+	skip "-6: through ::1" "no IPv6"
+fi
+
+# Many with a real server: they share its ports, and two that meet part again.
+fresh
+many=40
+pids=
+n=0
+while [ "$n" -lt "$many" ]; do
+	n=$((n + 1))
+	mkdir "$dir/$n"
+	AUTOSSH_LOGFILE=$dir/$n/log AUTOSSH_PATH=$SSH AUTOSSH_GATETIME=0 \
+	    AUTOSSH_FIRST_POLL=20 AUTOSSH_STATUSFILE=$dir/$n/status \
+	    "$FAKESSH" --run -- "$AUTOSSH" -F "$SSH_CONFIG" -N server \
+	    </dev/null >/dev/null 2>>"$dir/$n/err" &
+	pids="$pids $!"
+	started_pids="$started_pids $!"
+done
+wait_for 120 '[ "$(passed)" -eq "$many" ]'
+is "$(passed)" "$many" "$many real ones at once: a test of each passes"
+# shellcheck disable=SC2086 # words
+kill -TERM $pids
+for n in $pids; do
+	wait "$n"
+	forget "$n"
+done
+is "$(ls "$base")" "" "$many real ones at once: nothing is left"
+
+# ---- a server that forbids what the monitor needs
+
+# forbids LINE...: a server with these lines
+forbids() {
+	sed -i.bak '/^AllowTcpForwarding/d; /^AllowStream/d; /^PermitListen/d
+	    /^DisableForwarding/d' "$SSHD_DIR/sshd_config"
+	printf '%s\n' "$@" >>"$SSHD_DIR/sshd_config"
+	sshd_down
+	sshd_up || bail_out "$sshd_reason"
+}
+for forbidden in "AllowTcpForwarding no" "AllowTcpForwarding local" \
+    "PermitListen none" "DisableForwarding yes"; do
+	forbids "$forbidden"
+	real AUTOSSH_LOGLEVEL=6
+	check "$forbidden: the test fails" \
+	    wait_log "port down, restarting ssh" 1 30
+	check "$forbidden: and the log says what to check" \
+	    wait_for 10 'log_text | grep -q AllowTcpForwarding'
+	stop
+done
+forbids "AllowStreamLocalForwarding no"
+real
+check "AllowStreamLocalForwarding no: a test passes" \
+    wait_log "connection ok" 1 30
+unlike "$(log_text)" "AllowTcpForwarding" "no advice where none is needed"
+passed=$(log_count "connection ok")
+for session in $(sshd_sessions); do
+	kill -STOP "$session"
+	started_pids="$started_pids $session"
+done
+wait_log "port down, restarting ssh" 1 40
+unlike "$(log_text)" "AllowTcpForwarding" \
+    "nor where a test has passed before"
+stop
+
+done_testing
