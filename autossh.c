@@ -1643,7 +1643,9 @@ private_make(void)
 
 	private_remove();
 	for (i = 0; i < sizeof(bases) / sizeof(*bases); i++) {
-		if (bases[i] == NULL || bases[i][0] != '/')
+		/* ssh would read these in a forwarding as other than names */
+		if (bases[i] == NULL || bases[i][0] != '/' ||
+		    strpbrk(bases[i], "%:$\\") != NULL)
 			continue;
 		n = snprintf(private.path, sizeof(private.path),
 		    "%s/autossh-XXXXXX", bases[i]);
