@@ -3102,6 +3102,16 @@ saying_end(struct sayings *y, int64_t now)
 {
 	while (y->len > 0 && strchr("\r ", y->line[y->len - 1]) != NULL)
 		y->len--;
+/* Begins to count anew, and says how many lines were too many. */
+static void
+sayings_count(struct sayings *y)
+{
+	if (y->left_out > 0)
+		log_msg(LOG_INFO, "ssh: %d more lines left out", y->left_out);
+	y->window = 0;
+	y->written = y->left_out = 0;
+}
+
 	y->line[y->len] = '\0';
 	y->cut = false;
 	if (y->len == 0)
@@ -3153,13 +3163,8 @@ sayings_run(struct sayings *y, int64_t now)
 	ssize_t n;
 	int i;
 
-	if (y->window != 0 && now >= y->window) {
-		if (y->left_out > 0)
-			log_msg(LOG_INFO, "ssh: %d more lines left out",
-			    y->left_out);
-		y->window = 0;
-		y->written = y->left_out = 0;
-	}
+	if (y->window != 0 && now >= y->window)
+		sayings_count(y);
 	if (y->read_fd == -1)
 		return;
 	for (i = 0; i < 64; i++) {
@@ -3734,6 +3739,7 @@ supervisor_finish(struct supervisor *s, int64_t now, int status)
 
 /* Enters SSH_WAITING, or the end if ssh was started often enough. */
 static void
+	sayings_count(&s->sayings);
 supervisor_wait(struct supervisor *s, int64_t now)
 {
 	int64_t poll_s = s->timing->poll_ms / 1000;
