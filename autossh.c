@@ -549,20 +549,26 @@ static struct {
 	ino_t ino;
 } logger = { .level = LOG_INFO, .stderr_fd = 2, .fd = -1, .syslog_fd = -1 };
 
-/* Opens the log file, which may be a device, a pipe or a socket.  -1: errno. */
+/*
+ * Opens the log file, which may be a device or a pipe.  Our own output is
+ * shared: opened again by its name, a socket (systemd) or a file of another
+ * user's would be refused, and a file would have a second position.  -1: errno.
+ */
 static int
 log_file_open(const char *path)
 {
 	struct stat st;
-	int fd = open(path,
-	    O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK | O_CLOEXEC,
-	    0666);
+	int fd;
 
-	/* a socket, as systemd's standard output is, can only be shared */
-	if (fd == -1 && errno == ENXIO && strcmp(path, "/dev/stdout") == 0)
+	if (strcmp(path, "/dev/stdout") == 0)
 		fd = fcntl(1, F_DUPFD_CLOEXEC, 3);
-	else if (fd == -1 && errno == ENXIO && strcmp(path, "/dev/stderr") == 0)
+	else if (strcmp(path, "/dev/stderr") == 0)
 		fd = fcntl(2, F_DUPFD_CLOEXEC, 3);
+	else
+		fd = open(path,
+		    O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK |
+			O_CLOEXEC,
+		    0666);
 	if (fd != -1 && fstat(fd, &st) == 0) {
 		logger.dev = st.st_dev;
 		logger.ino = st.st_ino;
@@ -3096,12 +3102,6 @@ sayings_open(struct sayings *y)
 	y->write_fd = fds[1];
 }
 
-/* A line is complete: logs it, unless there are too many. */
-static void
-saying_end(struct sayings *y, int64_t now)
-{
-	while (y->len > 0 && strchr("\r ", y->line[y->len - 1]) != NULL)
-		y->len--;
 /* Begins to count anew, and says how many lines were too many. */
 static void
 sayings_count(struct sayings *y)
@@ -3112,6 +3112,12 @@ sayings_count(struct sayings *y)
 	y->written = y->left_out = 0;
 }
 
+/* A line is complete: logs it, unless there are too many. */
+static void
+saying_end(struct sayings *y, int64_t now)
+{
+	while (y->len > 0 && strchr("\r ", y->line[y->len - 1]) != NULL)
+		y->len--;
 	y->line[y->len] = '\0';
 	y->cut = false;
 	if (y->len == 0)
@@ -3733,13 +3739,13 @@ supervisor_finish(struct supervisor *s, int64_t now, int status)
 {
 	s->state = SSH_OVER;
 	s->status = status;
+	sayings_count(&s->sayings);
 	notify_stopping(&s->notify);
 	supervisor_report(s, now);
 }
 
 /* Enters SSH_WAITING, or the end if ssh was started often enough. */
 static void
-	sayings_count(&s->sayings);
 supervisor_wait(struct supervisor *s, int64_t now)
 {
 	int64_t poll_s = s->timing->poll_ms / 1000;
