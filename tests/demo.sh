@@ -177,7 +177,7 @@ autossh_gone() {
 
 cleanup() {
 	set +e
-	trap '' HUP INT TERM
+	trap '' HUP INT PIPE TERM
 	if [ -s "$work/autossh.pid" ]; then
 		autossh_pid=$(cat "$work/autossh.pid")
 		kill "$autossh_pid" 2>/dev/null
@@ -190,7 +190,7 @@ cleanup() {
 	rm -rf "$work"
 }
 trap cleanup EXIT
-trap 'exit 1' HUP INT TERM
+trap 'exit 1' HUP INT PIPE TERM
 
 # ---- build
 
