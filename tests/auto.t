@@ -343,6 +343,16 @@ stop
 is "$status" 1 "real ssh: TERM ends it"
 is "$(ls "$base")" "" "real ssh: nothing is left"
 
+# What ssh reads in a path: "%" begins a token, ":" ends it, "${" a variable.
+for odd in 'per%hcent' 'co:lon' 'sp ace' 'dol${HOME}lar' 'back\slash' \
+    'br[a]cket'; do
+	mkdir "$tmp/$odd"
+	real XDG_RUNTIME_DIR="$tmp/$odd"
+	check "a directory named $odd: a test passes" \
+	    wait_log "connection ok" 1 30
+	stop
+done
+
 # Sockets on this side alone: nothing new is asked of the server.
 real -o ExitOnForwardFailure=yes
 check "ExitOnForwardFailure=yes: a test passes" wait_log "connection ok" 1 30
