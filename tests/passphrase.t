@@ -130,6 +130,10 @@ ends() {
 	is "$(private)" "" "$1: the private directory is gone"
 }
 
+children_of() {
+	ps -A -o pid= -o ppid= | awk -v p="$1" '$2 == p { print $1 }'
+}
+
 # ---- a terminal
 
 # tty_start: an interactive shell on a terminal of its own.  tty_stop ends it.
@@ -178,9 +182,9 @@ tty_echoes() {
 
 # autossh asks, for the time COUNT, and what is typed is not shown.
 tty_asked() {
-	tty_wanted=${1-1}
+	tty_times=${1-1}
 	wait_for 20 '! tty_echoes &&
-	    [ "$(tty_count "^Passphrase .* ssh to server:")" -ge "$tty_wanted" ]'
+	    [ "$(tty_count "^Passphrase .* ssh to server:")" -ge "$tty_times" ]'
 }
 
 # The shell has its terminal back as it was.
@@ -195,6 +199,11 @@ tty_status() {
 	tty_type 'echo st""atus: $?'
 	wait_for 10 '[ "$(tty_count "^status: ")" -gt "$tty_statuses" ]'
 	tty_screen | sed -n 's/^status: //p' | tail -n 1
+}
+
+# The process that the shell has started.
+tty_child() {
+	children_of "$(tty display-message -p '#{pane_pid}')"
 }
 
 tty_stop() {
@@ -274,6 +283,19 @@ if [ -n "$TERMINAL" ]; then
 		is "$(tty_count "Passphrase")" 1 "ask, -t: one question in all"
 		is "$(private)" "" "ask, -t: the private directory is gone"
 		tty_stop
+
+		begin
+		tty_start
+		tty_runs -t server sh
+		tty_asked
+		tty_type "$SECRET"
+		wait_for 20 'tty_shows "^[#$]$"'
+		autossh=$(last_autossh)
+		ssh=$(last_ssh)
+		tty_stop
+		check "ask, -t, the terminal is closed: autossh and ssh end" \
+		    wait_for 20 '! alive "$autossh" && ! alive "$ssh"'
+		is "$(private)" "" "ask, -t: the private directory is gone"
 	else
 		skip "ask, -t" "sshd gets no terminal here"
 	fi
@@ -288,9 +310,7 @@ if [ -n "$TERMINAL" ]; then
 		tty_asked "$asked"
 		case $key in
 		TERM:*)
-			tty_shell=$(tty display-message -p '#{pane_pid}')
-			kill "$(ps -A -o pid= -o ppid= | awk -v p="$tty_shell" \
-			    '$2 == p { print $1 }')"
+			kill "$(tty_child)"
 			;;
 		C-d:*)
 			tty send-keys C-d
@@ -324,7 +344,13 @@ if [ -n "$TERMINAL" ]; then
 	    "the question given up: what was typed is not on the screen"
 	pid=
 	ends "^Z at the question"
+
+	tty_runs -f -N server
+	tty_asked $((asked + 3))
+	autossh=$(tty_child)
 	tty_stop
+	check "the terminal is closed at the question: autossh ends" \
+	    wait_for 20 '! alive "$autossh"'
 else
 	skip "ask" "no tmux"
 fi
@@ -343,7 +369,7 @@ is "$(starts) $(log_count "starting ssh (count 1)")" "0 0" \
 # written.
 secret_nowhere() {
 	nowhere=
-	for seen in "$(last_autossh)" $(pgrep_children "$(last_autossh)"); do
+	for seen in "$(last_autossh)" $(children_of "$(last_autossh)"); do
 		for part in cmdline environ; do
 			grep -aqF staple "/proc/$seen/$part" &&
 			    nowhere="$nowhere $(comm_of "$seen")'s $part"
@@ -353,10 +379,6 @@ secret_nowhere() {
 	    -exec grep -alF staple {} +)"
 	is "$nowhere" "" \
 	    "$1: the secret is in no argument, environment, log or file"
-}
-
-pgrep_children() {
-	ps -A -o pid= -o ppid= | awk -v p="$1" '$2 == p { print $1 }'
 }
 
 # up NAME: the tunnel passes, also after deaths of ssh.
