@@ -2620,9 +2620,10 @@ struct asker {
 	char text[ASKER_MOST + 1]; /* as helper_request() writes it */
 	size_t len;
 	bool complete;
-	long asked_by;   /* pid of the ssh that asks */
-	size_t question; /* where in text it begins */
-	int command_fd;  /* PASSPHRASE_EXEC: what the command prints; or -1 */
+	int64_t asked_by; /* pid of the ssh that asks */
+	size_t hint;      /* where in text it begins */
+	size_t question;  /* where in text it begins */
+	int command_fd;   /* PASSPHRASE_EXEC: what the command prints; or -1 */
 	pid_t command;
 };
 
@@ -2661,6 +2662,8 @@ static void
 asker_drop(struct askpass *a, int i)
 {
 	struct asker *asker = &a->askers[i];
+	bool answered_server; /* one that the server asked, or will judge */
+	int refused;          /* questions in this life of ssh */
 
 	if (asker->command_fd != -1) {
 		fd_close(&asker->command_fd);
@@ -2711,7 +2714,8 @@ askpass_accept(struct askpass *a, int64_t now)
 	int fd;
 
 	while ((fd = listener_accept(&a->listener, now)) != -1) {
-		if (!peer_uid(fd, &uid) || uid != geteuid()) {
+		if (!peer_uid(fd, &uid) || uid != geteuid() ||
+		    !askpass_room(a)) {
 			close(fd);
 			continue;
 		}
@@ -2726,6 +2730,25 @@ askpass_accept(struct askpass *a, int64_t now)
 		asker->command = 0;
 	}
 }
+	a->answered_server = false;
+	a->refused = 0;
+}
+
+/* Makes room for one more asker: the oldest that has not yet asked goes. */
+static bool
+askpass_room(struct askpass *a)
+{
+	int i;
+
+	if (a->naskers < ASKERS_MOST)
+		return true;
+	for (i = 0; i < a->naskers; i++) {
+		if (!a->askers[i].complete) {
+			asker_drop(a, i);
+			return true;
+		}
+	}
+	return false;
 
 /*
  * Reads more of what the helper sends: the pid of its ssh, the hint and the
@@ -2747,11 +2770,14 @@ asker_read(struct asker *asker)
 	asker->text[asker->len] = '\0';
 	hint = strchr(asker->text, '\n');
 	question = hint == NULL ? NULL : strchr(hint + 1, '\n');
-	if (question == NULL)
+	if (question == NULL || question[1] == '\0')
 		return false;
-	*question = '\0';
+	*hint = *question = '\0';
+	if (!number_parse(asker->text, 1, INT_MAX, &pid))
+		return false;
+	asker->hint = (size_t)(hint + 1 - asker->text);
 	asker->question = (size_t)(question + 1 - asker->text);
-	asker->asked_by = strtol(asker->text, NULL, 10);
+	asker->asked_by = pid;
 	asker->complete = true;
 	asker->due = NEVER;
 	return true;
@@ -2760,6 +2786,7 @@ asker_read(struct asker *asker)
 /* What stands for a question by the same ssh (FNV-1a). */
 static uint64_t
 asker_mark(const struct asker *asker)
+	int64_t pid;
 {
 	uint64_t mark =
 	    UINT64_C(14695981039346656037) ^ (uint64_t)asker->asked_by;
@@ -2849,7 +2876,9 @@ asker_refuse(struct askpass *a, int i, const char *why)
 	char shown[QUESTION_MOST + 4];
 	const struct asker *asker = &a->askers[i];
 
-	log_msg(LOG_ERR, "ssh asks \"%s\": not answered: %s",
+	/* a peer that asks and asks must not fill the log */
+	log_msg(a->refused++ < ANSWERED_MOST ? LOG_ERR : LOG_DEBUG,
+	    "ssh asks \"%s\": not answered: %s",
 	    text_clean(asker->text + asker->question, shown, sizeof(shown)),
 	    why);
 	asker_answer(a, i, NULL);
@@ -2948,7 +2977,7 @@ static bool
 asker_judge(struct askpass *a, int i, int64_t now)
 {
 	struct asker *asker = &a->askers[i];
-	const char *hint = strchr(asker->text, '\n') + 1;
+	const char *hint = asker->text + asker->hint;
 	const char *question = asker->text + asker->question;
 	char shown[QUESTION_MOST + 4];
 
@@ -3061,8 +3090,11 @@ helper_main(const char *name, const char *question)
 	fd = helper_connect(name);
 	len = snprintf(text, sizeof(text), "%ld\n%s\n%s", (long)getppid(),
 	    hint != NULL ? hint : "", question != NULL ? question : "");
-	if (fd == -1 || len >= (int)sizeof(text) ||
-	    write(fd, text, (size_t)len) != len || shutdown(fd, SHUT_WR) == -1)
+	if (len >= (int)sizeof(text)) /* nothing that we hold is asked so */
+		len = snprintf(text, sizeof(text), "%ld\nconfirm\n%.200s",
+		    (long)getppid(), question != NULL ? question : "");
+	if (fd == -1 || write(fd, text, (size_t)len) != len ||
+	    shutdown(fd, SHUT_WR) == -1)
 		return 1;
 	while (n < SECRET_MOST &&
 	       (got = read(fd, answer + n, SECRET_MOST - n)) > 0)
@@ -3996,6 +4028,26 @@ supervisor_run_exec(struct supervisor *s, int64_t now)
 	background_ready(&s->ready_fd);
 	if (!s->monitor.on && s->timing->gate_ms == 0 &&
 	    s->state == SSH_RUNNING)
+/*
+ * Whether the server has refused our answer, as far as can be told where ssh
+ * was not asked a second time: ssh said so, or, which may be chance once, it
+ * ended before the socket was there that it makes when it has been let in.
+ */
+static bool
+supervisor_denied(struct supervisor *s, int status)
+{
+	if (!s->askpass.answered_server || !WIFEXITED(status) ||
+	    WEXITSTATUS(status) != 255)
+		return false;
+	if (s->sayings.denied)
+		return true;
+	if (s->monitor.chosen && !private_has(PRIVATE_SEND))
+		s->shut_out++;
+	else
+		s->shut_out = 0;
+	return s->shut_out >= 2;
+}
+
 		supervisor_up(s, now);
 }
 
