@@ -2615,6 +2615,17 @@ question_judge(const char *hint, const char *question)
 
 /* A helper that has connected with a question of ssh's. */
 struct asker {
+/*
+ * Whether a question is for what opens a key here.  Whether that is right shows
+ * here too; any other answer goes to the server, which may count wrong ones.
+ */
+static bool
+question_of_key(const char *question)
+{
+	return strncmp(question, "Enter passphrase for ", 21) == 0 ||
+	       strncmp(question, "Enter PIN ", 10) == 0;
+}
+
 	int fd;
 	int64_t due; /* when what it is waited for must have come; NEVER */
 	char text[ASKER_MOST + 1]; /* as helper_request() writes it */
@@ -2651,6 +2662,8 @@ askpass_place(struct askpass *a, const char *self)
 	struct address where;
 	char link[PRIVATE_PATH_MOST];
 
+	bool answered_server; /* one that the server asked, or will judge */
+	int refused;          /* questions in this life of ssh */
 	fd_close(&a->listener.fd);
 	private_address(&where, PRIVATE_ASK);
 	a->listener.fd = address_listen(&where);
@@ -2662,8 +2675,6 @@ static void
 asker_drop(struct askpass *a, int i)
 {
 	struct asker *asker = &a->askers[i];
-	bool answered_server; /* one that the server asked, or will judge */
-	int refused;          /* questions in this life of ssh */
 
 	if (asker->command_fd != -1) {
 		fd_close(&asker->command_fd);
@@ -2705,35 +2716,6 @@ askpass_stop(struct askpass *a)
 	a->nanswered = 0;
 }
 
-/* Accepts helpers.  Only our own user's are heard; the oldest makes room. */
-static void
-askpass_accept(struct askpass *a, int64_t now)
-{
-	struct asker *asker;
-	uid_t uid;
-	int fd;
-
-	while ((fd = listener_accept(&a->listener, now)) != -1) {
-		if (!peer_uid(fd, &uid) || uid != geteuid() ||
-		    !askpass_room(a)) {
-			close(fd);
-			continue;
-		}
-		if (a->naskers == ASKERS_MOST)
-			asker_drop(a, 0);
-		asker = &a->askers[a->naskers++];
-		asker->fd = fd;
-		asker->due = now + ASKER_WAIT_MS;
-		asker->len = 0;
-		asker->complete = false;
-		asker->command_fd = -1;
-		asker->command = 0;
-	}
-}
-	a->answered_server = false;
-	a->refused = 0;
-}
-
 /* Makes room for one more asker: the oldest that has not yet asked goes. */
 static bool
 askpass_room(struct askpass *a)
@@ -2749,6 +2731,35 @@ askpass_room(struct askpass *a)
 		}
 	}
 	return false;
+}
+
+/* Accepts helpers.  Only our own user's are heard. */
+static void
+askpass_accept(struct askpass *a, int64_t now)
+{
+	struct asker *asker;
+	uid_t uid;
+	int fd;
+
+	while ((fd = listener_accept(&a->listener, now)) != -1) {
+		if (!peer_uid(fd, &uid) || uid != geteuid() ||
+		    !askpass_room(a)) {
+			close(fd);
+			continue;
+	a->answered_server = false;
+	a->refused = 0;
+		}
+		if (a->naskers == ASKERS_MOST)
+			asker_drop(a, 0);
+		asker = &a->askers[a->naskers++];
+		asker->fd = fd;
+		asker->due = now + ASKER_WAIT_MS;
+		asker->len = 0;
+		asker->complete = false;
+		asker->command_fd = -1;
+		asker->command = 0;
+	}
+}
 
 /*
  * Reads more of what the helper sends: the pid of its ssh, the hint and the
@@ -2833,6 +2844,8 @@ command_start(const struct askpass *a, struct asker *asker, int64_t now)
 	static char shell[] = "/bin/sh", name[] = "sh", option[] = "-c",
 		    zero[] = "autossh";
 	char *argv[6] = { NULL };
+		if (!question_of_key(asker->text + asker->question))
+			a->answered_server = true;
 	char prompt[ASKER_MOST + 32];
 	const char *const more[] = { prompt, NULL };
 	char **env;
@@ -3129,6 +3142,7 @@ sayings_open(struct sayings *y)
 	if (fd_pipe(fds) == -1)
 		die("cannot make a pipe: %s", strerror(errno));
 	/* ssh's end is to block, or ssh would lose what it says in a rush */
+	bool denied;            /* it says that the server did not let it in */
 	(void)fcntl(fds[1], F_SETFL, 0);
 	y->read_fd = fds[0];
 	y->write_fd = fds[1];
@@ -3169,6 +3183,10 @@ saying_end(struct sayings *y, int64_t now)
 static void
 sayings_take(struct sayings *y, const char *bytes, size_t n, int64_t now)
 {
+	/* ssh.c, sshconnect2.c; packet.c, of what the server says */
+	if (strstr(y->last, "Permission denied (") != NULL ||
+	    strstr(y->last, "Too many authentication failures") != NULL)
+		y->denied = true;
 	size_t i;
 
 	for (i = 0; i < n; i++) {
@@ -3231,6 +3249,7 @@ sayings_stop(struct sayings *y, int64_t now)
 /* ---- reports: to the service manager, and to a file --------------------- */
 
 /* The service manager (sd_notify(3)). */
+	y->denied = false;
 struct notify {
 	int fd; /* -1: nobody is to be told */
 	struct sockaddr_un where;
@@ -3636,6 +3655,7 @@ span_text(int64_t ms, char buf[32])
 {
 	int64_t s = ms < 0 ? 0 : ms / 1000;
 
+	int shut_out; /* so many ssh one after the other were not let in */
 	if (s >= 86400)
 		snprintf(buf, 32, "%" PRId64 "d%02dh", s / 86400,
 		    (int)(s % 86400 / 3600));
@@ -4003,31 +4023,15 @@ supervisor_judge(struct supervisor *s, int64_t now, int status)
 	    s->timing->gate_ms, now - s->started_at, s->set->ntservice);
 
 	supervisor_report_death(s, status, v);
-	if (v == VERDICT_RESTART)
+	if (v == VERDICT_RESTART && supervisor_denied(s, status)) {
+		log_msg(LOG_ERR, "passphrase rejected: the server does not "
+				 "let us in; autossh exiting");
+		supervisor_finish(s, now, 1);
+	} else if (v == VERDICT_RESTART)
 		supervisor_wait(s, now);
 	else
 		supervisor_finish(s, now, v == VERDICT_EXIT ? 0 : 1);
 }
-
-/* Reads what became of exec.  Once ssh runs, a background start is complete. */
-static void
-supervisor_run_exec(struct supervisor *s, int64_t now)
-{
-	ssize_t n;
-
-	if (s->exec_fd == -1)
-		return;
-	n = read(s->exec_fd, &s->exec_error, sizeof(s->exec_error));
-	if (n == -1 && (errno == EAGAIN || errno == EINTR))
-		return;
-	fd_close(&s->exec_fd);
-	if (n != 0)
-		return;
-	if (s->ready_fd != -1)
-		notify_send(&s->notify, "MAINPID=%ld", (long)getpid());
-	background_ready(&s->ready_fd);
-	if (!s->monitor.on && s->timing->gate_ms == 0 &&
-	    s->state == SSH_RUNNING)
 /*
  * Whether the server has refused our answer, as far as can be told where ssh
  * was not asked a second time: ssh said so, or, which may be chance once, it
@@ -4048,6 +4052,26 @@ supervisor_denied(struct supervisor *s, int status)
 	return s->shut_out >= 2;
 }
 
+
+/* Reads what became of exec.  Once ssh runs, a background start is complete. */
+static void
+supervisor_run_exec(struct supervisor *s, int64_t now)
+{
+	ssize_t n;
+
+	if (s->exec_fd == -1)
+		return;
+	n = read(s->exec_fd, &s->exec_error, sizeof(s->exec_error));
+	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+		return;
+	fd_close(&s->exec_fd);
+	if (n != 0)
+		return;
+	if (s->ready_fd != -1)
+		notify_send(&s->notify, "MAINPID=%ld", (long)getpid());
+	background_ready(&s->ready_fd);
+	if (!s->monitor.on && s->timing->gate_ms == 0 &&
+	    s->state == SSH_RUNNING)
 		supervisor_up(s, now);
 }
 
@@ -4059,7 +4083,6 @@ supervisor_died(struct supervisor *s, int64_t now, int status)
 	fd_close(&s->exec_fd);
 	sayings_stop(&s->sayings, now);
 	monitor_stop(&s->monitor);
-	askpass_stop(&s->askpass);
 	s->ssh = -1;
 	s->stop_due = s->up_due = NEVER;
 	s->up_since = -1;
@@ -4086,6 +4109,7 @@ supervisor_reap(struct supervisor *s, int64_t now)
 	       0) {
 		if (pid != s->ssh) {
 			if (!WIFSTOPPED(status) && !WIFCONTINUED(status))
+	askpass_stop(&s->askpass);
 				askpass_reaped(&s->askpass, pid);
 			continue;
 		}
