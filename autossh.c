@@ -31,6 +31,7 @@
 #endif
 
 #include <sys/mman.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -2399,27 +2400,41 @@ ask_once(int tty, const char *question)
 		SIGTTIN, SIGTTOU };
 	struct sigaction act, old[sizeof(sigs) / sizeof(*sigs)];
 	struct termios modes, silent;
+	sigset_t blocked, mask;
+	fd_set readable;
 	const char *wrong = "cannot set the terminal's modes";
 	size_t i;
 
 	memset(&act, 0, sizeof(act));
-	act.sa_handler = ask_note; /* without SA_RESTART: read() returns */
+	act.sa_handler = ask_note; /* without SA_RESTART: calls return */
 	sigemptyset(&act.sa_mask);
+	/*
+	 * Blocked except while we wait, so that none comes just before that;
+	 * but for those that come of what we do to the terminal.
+	 */
+	sigfillset(&blocked);
+	sigdelset(&blocked, SIGTTIN);
+	sigdelset(&blocked, SIGTTOU);
+	sigprocmask(SIG_BLOCK, &blocked, &mask);
 	for (i = 0; i < sizeof(sigs) / sizeof(*sigs); i++)
 		sigaction(sigs[i], &act, &old[i]);
 	if (tcgetattr(tty, &modes) == 0) {
 		silent = modes;
 		silent.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
-		if (tcsetattr(tty, TCSAFLUSH, &silent) == 0 &&
-		    ask_signal == 0) {
+		if (tcsetattr(tty, TCSAFLUSH, &silent) == 0) {
 			(void)!write(tty, question, strlen(question));
-			wrong = line_read(tty, secrets->kept);
+			FD_ZERO(&readable);
+			FD_SET(tty, &readable);
+			if (pselect(tty + 1, &readable, NULL, NULL, NULL,
+				&mask) == 1)
+				wrong = line_read(tty, secrets->kept);
 			(void)!write(tty, "\n", 1);
 		}
 		(void)tcsetattr(tty, TCSAFLUSH, &modes);
 	}
 	for (i = 0; i < sizeof(sigs) / sizeof(*sigs); i++)
 		sigaction(sigs[i], &old[i], NULL);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
 	return wrong;
 }
 
@@ -2600,6 +2615,17 @@ question_answerable(const char *question)
 	       strchr(rest, '?') == NULL;
 }
 
+/*
+ * Whether a question is for what opens a key here.  Whether that is right shows
+ * here too; any other answer goes to the server, which may count wrong ones.
+ */
+static bool
+question_of_key(const char *question)
+{
+	return strncmp(question, "Enter passphrase for ", 21) == 0 ||
+	       strncmp(question, "Enter PIN ", 10) == 0;
+}
+
 enum question_verdict { QUESTION_ANSWER, QUESTION_NOTICE, QUESTION_REFUSE };
 
 /* What to do with a question that ssh asks with SSH_ASKPASS_PROMPT=HINT. */
@@ -2615,17 +2641,6 @@ question_judge(const char *hint, const char *question)
 
 /* A helper that has connected with a question of ssh's. */
 struct asker {
-/*
- * Whether a question is for what opens a key here.  Whether that is right shows
- * here too; any other answer goes to the server, which may count wrong ones.
- */
-static bool
-question_of_key(const char *question)
-{
-	return strncmp(question, "Enter passphrase for ", 21) == 0 ||
-	       strncmp(question, "Enter PIN ", 10) == 0;
-}
-
 	int fd;
 	int64_t due; /* when what it is waited for must have come; NEVER */
 	char text[ASKER_MOST + 1]; /* as helper_request() writes it */
@@ -2647,6 +2662,8 @@ struct askpass {
 	int naskers;
 	uint64_t answered[ANSWERED_MOST]; /* in this life of ssh */
 	size_t nanswered;
+	bool answered_server; /* one that the server asked, or will judge */
+	int refused;          /* questions in this life of ssh */
 };
 
 static bool
@@ -2662,8 +2679,6 @@ askpass_place(struct askpass *a, const char *self)
 	struct address where;
 	char link[PRIVATE_PATH_MOST];
 
-	bool answered_server; /* one that the server asked, or will judge */
-	int refused;          /* questions in this life of ssh */
 	fd_close(&a->listener.fd);
 	private_address(&where, PRIVATE_ASK);
 	a->listener.fd = address_listen(&where);
@@ -2714,6 +2729,8 @@ askpass_stop(struct askpass *a)
 		asker_drop(a, a->naskers - 1);
 	}
 	a->nanswered = 0;
+	a->answered_server = false;
+	a->refused = 0;
 }
 
 /* Makes room for one more asker: the oldest that has not yet asked goes. */
@@ -2746,11 +2763,7 @@ askpass_accept(struct askpass *a, int64_t now)
 		    !askpass_room(a)) {
 			close(fd);
 			continue;
-	a->answered_server = false;
-	a->refused = 0;
 		}
-		if (a->naskers == ASKERS_MOST)
-			asker_drop(a, 0);
 		asker = &a->askers[a->naskers++];
 		asker->fd = fd;
 		asker->due = now + ASKER_WAIT_MS;
@@ -2770,6 +2783,7 @@ static bool
 asker_read(struct asker *asker)
 {
 	char *hint, *question;
+	int64_t pid;
 	ssize_t n =
 	    read(asker->fd, asker->text + asker->len, ASKER_MOST - asker->len);
 
@@ -2797,7 +2811,6 @@ asker_read(struct asker *asker)
 /* What stands for a question by the same ssh (FNV-1a). */
 static uint64_t
 asker_mark(const struct asker *asker)
-	int64_t pid;
 {
 	uint64_t mark =
 	    UINT64_C(14695981039346656037) ^ (uint64_t)asker->asked_by;
@@ -2831,6 +2844,8 @@ asker_answer(struct askpass *a, int i, const char *answer)
 
 	if (answer != NULL) {
 		a->answered[a->nanswered++] = asker_mark(asker);
+		if (!question_of_key(asker->text + asker->question))
+			a->answered_server = true;
 		(void)send(
 		    asker->fd, answer, secret_length(answer), MSG_NOSIGNAL);
 	}
@@ -2844,8 +2859,6 @@ command_start(const struct askpass *a, struct asker *asker, int64_t now)
 	static char shell[] = "/bin/sh", name[] = "sh", option[] = "-c",
 		    zero[] = "autossh";
 	char *argv[6] = { NULL };
-		if (!question_of_key(asker->text + asker->question))
-			a->answered_server = true;
 	char prompt[ASKER_MOST + 32];
 	const char *const more[] = { prompt, NULL };
 	char **env;
@@ -3129,6 +3142,7 @@ struct sayings {
 	size_t len;
 	bool cut;               /* the rest of this line is left out */
 	char last[SAYING_MOST]; /* the last line of this ssh */
+	bool denied;            /* it says that the server did not let it in */
 	int64_t window;         /* end of the minute that is counted; 0: none */
 	int written;            /* lines in this minute */
 	int left_out;           /* lines too many in this minute */
@@ -3142,7 +3156,6 @@ sayings_open(struct sayings *y)
 	if (fd_pipe(fds) == -1)
 		die("cannot make a pipe: %s", strerror(errno));
 	/* ssh's end is to block, or ssh would lose what it says in a rush */
-	bool denied;            /* it says that the server did not let it in */
 	(void)fcntl(fds[1], F_SETFL, 0);
 	y->read_fd = fds[0];
 	y->write_fd = fds[1];
@@ -3170,6 +3183,10 @@ saying_end(struct sayings *y, int64_t now)
 		return;
 	y->len = 0;
 	text_clean(y->line, y->last, sizeof(y->last));
+	/* ssh.c, sshconnect2.c; packet.c, of what the server says */
+	if (strstr(y->last, "Permission denied (") != NULL ||
+	    strstr(y->last, "Too many authentication failures") != NULL)
+		y->denied = true;
 	if (y->window == 0)
 		y->window = now + SAYINGS_WINDOW_MS;
 	if (y->written < SAYINGS_MOST) {
@@ -3183,10 +3200,6 @@ saying_end(struct sayings *y, int64_t now)
 static void
 sayings_take(struct sayings *y, const char *bytes, size_t n, int64_t now)
 {
-	/* ssh.c, sshconnect2.c; packet.c, of what the server says */
-	if (strstr(y->last, "Permission denied (") != NULL ||
-	    strstr(y->last, "Too many authentication failures") != NULL)
-		y->denied = true;
 	size_t i;
 
 	for (i = 0; i < n; i++) {
@@ -3236,6 +3249,7 @@ static void
 sayings_start(struct sayings *y)
 {
 	y->last[0] = '\0';
+	y->denied = false;
 }
 
 /* ssh has died: takes in its last words. */
@@ -3249,7 +3263,6 @@ sayings_stop(struct sayings *y, int64_t now)
 /* ---- reports: to the service manager, and to a file --------------------- */
 
 /* The service manager (sd_notify(3)). */
-	y->denied = false;
 struct notify {
 	int fd; /* -1: nobody is to be told */
 	struct sockaddr_un where;
@@ -3642,6 +3655,7 @@ struct supervisor {
 	struct monitor monitor;
 	struct askpass askpass;
 	struct sayings sayings;
+	int shut_out; /* so many ssh one after the other were not let in */
 	struct notify notify;
 	bool status_failed;  /* the status file could not be written */
 	char self[PATH_MAX]; /* the program file of autossh */
@@ -3655,7 +3669,6 @@ span_text(int64_t ms, char buf[32])
 {
 	int64_t s = ms < 0 ? 0 : ms / 1000;
 
-	int shut_out; /* so many ssh one after the other were not let in */
 	if (s >= 86400)
 		snprintf(buf, 32, "%" PRId64 "d%02dh", s / 86400,
 		    (int)(s % 86400 / 3600));
@@ -4015,23 +4028,6 @@ supervisor_report_death(const struct supervisor *s, int status, enum verdict v)
 	}
 }
 
-/* ssh has died with wait status STATUS, of itself. */
-static void
-supervisor_judge(struct supervisor *s, int64_t now, int status)
-{
-	enum verdict v = policy_death(status, s->starts == 1,
-	    s->timing->gate_ms, now - s->started_at, s->set->ntservice);
-
-	supervisor_report_death(s, status, v);
-	if (v == VERDICT_RESTART && supervisor_denied(s, status)) {
-		log_msg(LOG_ERR, "passphrase rejected: the server does not "
-				 "let us in; autossh exiting");
-		supervisor_finish(s, now, 1);
-	} else if (v == VERDICT_RESTART)
-		supervisor_wait(s, now);
-	else
-		supervisor_finish(s, now, v == VERDICT_EXIT ? 0 : 1);
-}
 /*
  * Whether the server has refused our answer, as far as can be told where ssh
  * was not asked a second time: ssh said so, or, which may be chance once, it
@@ -4052,6 +4048,23 @@ supervisor_denied(struct supervisor *s, int status)
 	return s->shut_out >= 2;
 }
 
+/* ssh has died with wait status STATUS, of itself. */
+static void
+supervisor_judge(struct supervisor *s, int64_t now, int status)
+{
+	enum verdict v = policy_death(status, s->starts == 1,
+	    s->timing->gate_ms, now - s->started_at, s->set->ntservice);
+
+	supervisor_report_death(s, status, v);
+	if (v == VERDICT_RESTART && supervisor_denied(s, status)) {
+		log_msg(LOG_ERR, "passphrase rejected: the server does not "
+				 "let us in; autossh exiting");
+		supervisor_finish(s, now, 1);
+	} else if (v == VERDICT_RESTART)
+		supervisor_wait(s, now);
+	else
+		supervisor_finish(s, now, v == VERDICT_EXIT ? 0 : 1);
+}
 
 /* Reads what became of exec.  Once ssh runs, a background start is complete. */
 static void
@@ -4096,6 +4109,7 @@ supervisor_died(struct supervisor *s, int64_t now, int status)
 		supervisor_start_failed(s, now, s->exec_error);
 	else
 		supervisor_judge(s, now, status);
+	askpass_stop(&s->askpass);
 }
 
 /* Takes in what our children did.  As process 1 we are given others' too. */
@@ -4109,7 +4123,6 @@ supervisor_reap(struct supervisor *s, int64_t now)
 	       0) {
 		if (pid != s->ssh) {
 			if (!WIFSTOPPED(status) && !WIFCONTINUED(status))
-	askpass_stop(&s->askpass);
 				askpass_reaped(&s->askpass, pid);
 			continue;
 		}
