@@ -4012,6 +4012,9 @@ supervisor_report_death(const struct supervisor *s, int status, enum verdict v)
 		    words);
 	} else if (v == VERDICT_PREMATURE) {
 		log_msg(LOG_ERR,
+	/* an ssh that outlives SIGKILL was to be waited for; not any more */
+	if (s->state == SSH_ENDING && s->end_due == NEVER)
+		s->end_due = now + KILL_WAIT_MS;
 		    "ssh exited prematurely with status %d; "
 		    "autossh exiting%s",
 		    n, words);
