@@ -3541,6 +3541,9 @@ background_start(void)
 	dup2(null, 2);
 	close(null);
 	return fd_ours(fds[1]);
+	/* where it is ignored, a child leaves no status */
+	sigaction(SIGCHLD, NULL, &old);
+	(void)signal(SIGCHLD, SIG_DFL);
 }
 
 /* Lets the caller go, and leaves its standard error. */
@@ -3549,6 +3552,7 @@ background_ready(int *fd)
 {
 	if (*fd == -1)
 		return;
+	sigaction(SIGCHLD, &old, NULL);
 	(void)!write(*fd, "", 1);
 	fd_close(fd);
 	fd_close(&logger.stderr_fd);
