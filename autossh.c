@@ -504,6 +504,21 @@ text_shown(const char *text, char buf[VALUE_SHOWN + 4])
 	return text_clean(text, buf, VALUE_SHOWN + 4);
 }
 
+/* Writes all of TEXT to FD and closes it.  Returns false with errno set. */
+static bool
+file_fill(int fd, const char *text)
+{
+	size_t len = strlen(text);
+	bool full;
+
+	errno = ENOSPC; /* a short write sets none */
+	full = write(fd, text, len) == (ssize_t)len;
+	if (full)
+		return close(fd) == 0;
+	fd_close(&fd);
+	return false;
+}
+
 /*
  * Writes TEXT to a temporary file beside PATH and renames it, so that nobody
  * sees half a file.  Returns false with errno set, and leaves nothing behind.
@@ -516,17 +531,16 @@ file_replace(const char *path, const char *text)
 	int fd, saved;
 
 	snprintf(temporary, sizeof(temporary), "%s.%ld", path, (long)getpid());
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+		fd = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+		return fd != -1 && file_fill(fd, text);
+	}
 	fd = open(temporary,
+	(void)unlink(temporary); /* of an autossh that was killed */
 	    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
-	if (fd == -1 && errno == EEXIST && unlink(temporary) == 0)
-		fd = open(temporary,
-		    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
 	if (fd == -1)
 		return false;
-	errno = ENOSPC; /* a short write sets none */
-	if (write(fd, text, len) != (ssize_t)len) {
-		fd_close(&fd);
-	} else if (close(fd) == 0 && rename(temporary, path) == 0) {
+	if (file_fill(fd, text) && rename(temporary, path) == 0)
 		return true;
 	}
 	saved = errno;
