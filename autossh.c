@@ -521,28 +521,28 @@ file_fill(int fd, const char *text)
 
 /*
  * Writes TEXT to a temporary file beside PATH and renames it, so that nobody
- * sees half a file.  Returns false with errno set, and leaves nothing behind.
+ * sees half a file.  What is no file, such as /dev/null, is written to.
+ * Returns false with errno set, and leaves nothing behind.
  */
 static bool
 file_replace(const char *path, const char *text)
 {
 	char temporary[PATH_MAX + 32];
-	size_t len = strlen(text);
+	struct stat st;
 	int fd, saved;
 
-	snprintf(temporary, sizeof(temporary), "%s.%ld", path, (long)getpid());
 	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
 		fd = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 		return fd != -1 && file_fill(fd, text);
 	}
-	fd = open(temporary,
+	snprintf(temporary, sizeof(temporary), "%s.%ld", path, (long)getpid());
 	(void)unlink(temporary); /* of an autossh that was killed */
+	fd = open(temporary,
 	    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
 	if (fd == -1)
 		return false;
 	if (file_fill(fd, text) && rename(temporary, path) == 0)
 		return true;
-	}
 	saved = errno;
 	(void)unlink(temporary);
 	errno = saved;
@@ -3534,12 +3534,16 @@ background_await(pid_t child, int fd)
 static int
 background_start(void)
 {
+	struct sigaction old;
 	int fds[2], null;
 	pid_t child;
 
 	if (pipe(fds) == -1 || (null = open("/dev/null", O_RDWR)) == -1 ||
 	    (logger.stderr_fd = fcntl(2, F_DUPFD_CLOEXEC, 3)) == -1)
 		die("cannot go to the background: %s", strerror(errno));
+	/* where it is ignored, a child leaves no status */
+	sigaction(SIGCHLD, NULL, &old);
+	(void)signal(SIGCHLD, SIG_DFL);
 	child = fork();
 	if (child == -1)
 		die("cannot go to the background: %s", strerror(errno));
@@ -3548,6 +3552,7 @@ background_start(void)
 		close(fds[1]);
 		background_await(child, fds[0]);
 	}
+	sigaction(SIGCHLD, &old, NULL);
 	close(fds[0]);
 	(void)setsid();
 	dup2(null, 0);
@@ -3555,9 +3560,6 @@ background_start(void)
 	dup2(null, 2);
 	close(null);
 	return fd_ours(fds[1]);
-	/* where it is ignored, a child leaves no status */
-	sigaction(SIGCHLD, NULL, &old);
-	(void)signal(SIGCHLD, SIG_DFL);
 }
 
 /* Lets the caller go, and leaves its standard error. */
@@ -3566,7 +3568,6 @@ background_ready(int *fd)
 {
 	if (*fd == -1)
 		return;
-	sigaction(SIGCHLD, &old, NULL);
 	(void)!write(*fd, "", 1);
 	fd_close(fd);
 	fd_close(&logger.stderr_fd);
@@ -4011,6 +4012,9 @@ supervisor_exit(struct supervisor *s, int64_t now, int status)
 		supervisor_end(s, now, AFTER_EXIT);
 	else if (s->state == SSH_ENDING)
 		s->after = AFTER_EXIT;
+	/* an ssh that outlives SIGKILL was to be waited for; not any more */
+	if (s->state == SSH_ENDING && s->end_due == NEVER)
+		s->end_due = now + KILL_WAIT_MS;
 }
 
 /* Says what follows from ssh's own exit or death. */
@@ -4030,9 +4034,6 @@ supervisor_report_death(const struct supervisor *s, int status, enum verdict v)
 		    words);
 	} else if (v == VERDICT_PREMATURE) {
 		log_msg(LOG_ERR,
-	/* an ssh that outlives SIGKILL was to be waited for; not any more */
-	if (s->state == SSH_ENDING && s->end_due == NEVER)
-		s->end_due = now + KILL_WAIT_MS;
 		    "ssh exited prematurely with status %d; "
 		    "autossh exiting%s",
 		    n, words);
@@ -4498,13 +4499,13 @@ main_open(struct supervisor *s, const struct monitor_port *port)
 {
 	pid_t main_pid = getpid();
 
+	log_open(s->set); /* /dev/stdout is the caller's, with -f too */
 	if (s->cmd->background)
 		s->ready_fd = background_start();
 	if (s->timing->lifetime_ms > 0)
 		s->life_due = now_ms() + s->timing->lifetime_ms;
 	if (atexit(main_clean) != 0)
 		die("out of memory");
-	log_open(s->set);
 	if (!s->monitor.on)
 		log_msg(LOG_INFO, "port set to 0, monitoring disabled");
 	timing_report(s->timing);
