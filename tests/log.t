@@ -238,6 +238,12 @@ check "a pipe that nobody reads any more stops nothing" wait_starts 3
 stop
 is "$status $(left)" "1 " "nor the end"
 
+fresh hang
+mkfifo "$dir/fifo"
+run AUTOSSH_LOGFILE="$dir/fifo" -M 0 host
+is "$status $(grep -c "^autossh: .*$dir/fifo" "$dir/err")" "1 1" \
+    "a pipe that nobody reads yet is an error, not a wait"
+
 # A reader that does not read: the pipe is full before autossh comes.
 fresh "exit 255; hang"
 mkfifo "$dir/fifo"

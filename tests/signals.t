@@ -197,7 +197,8 @@ for others in HUP USR1 USR2 "HUP USR1 USR2 ALRM CHLD"; do
 	kill -KILL "$(ssh_pid 1)"
 	kill -CONT "$pid"
 	wait_exit
-	is "$status $(starts)" "1 1" "TERM beats what came with it: $others"
+	is "$status $(starts) $(log_text | grep -c 'restart\|prematurely')" \
+	    "1 1 0" "TERM beats what came with it: $others, the death of ssh"
 done
 fresh hang
 start AUTOSSH_MAXLIFETIME=1 -M 0 host
