@@ -564,26 +564,15 @@ static struct {
 	ino_t ino;
 } logger = { .level = LOG_INFO, .stderr_fd = 2, .fd = -1, .syslog_fd = -1 };
 
-/*
- * Opens the log file, which may be a device or a pipe.  Our own output is
- * shared: opened again by its name, a socket (systemd) or a file of another
- * user's would be refused, and a file would have a second position.  -1: errno.
- */
+/* Opens the log file, which may be a device or a pipe.  -1: see errno. */
 static int
 log_file_open(const char *path)
 {
 	struct stat st;
-	int fd;
+	int fd = open(path,
+	    O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK | O_CLOEXEC,
+	    0666);
 
-	if (strcmp(path, "/dev/stdout") == 0)
-		fd = fcntl(1, F_DUPFD_CLOEXEC, 3);
-	else if (strcmp(path, "/dev/stderr") == 0)
-		fd = fcntl(2, F_DUPFD_CLOEXEC, 3);
-	else
-		fd = open(path,
-		    O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK |
-			O_CLOEXEC,
-		    0666);
 	if (fd != -1 && fstat(fd, &st) == 0) {
 		logger.dev = st.st_dev;
 		logger.ino = st.st_ino;
@@ -753,21 +742,28 @@ memory_need(size_t n, size_t size)
 static void
 log_open(const struct settings *set)
 {
+	const char *file = set->logfile;
 	char shown[VALUE_SHOWN + 4];
 
 	logger.level = set->debug ? LOG_DEBUG : (int)set->loglevel;
 	logger.debug = set->debug;
-	if (set->logfile != NULL) {
-		logger.fd = log_file_open(set->logfile);
-		if (logger.fd == -1)
-			die("cannot open log file \"%s\": %s",
-			    text_shown(set->logfile, shown), strerror(errno));
-		logger.path = set->logfile;
-	} else if (set->ntservice) {
+	/*
+	 * Our own output is shared: opened again by its name, a socket (as
+	 * systemd's) or a file of another user's would be refused.
+	 */
+	if (file == NULL ? set->ntservice : strcmp(file, "/dev/stdout") == 0) {
 		logger.fd = fcntl(1, F_DUPFD_CLOEXEC, 3);
-	} else {
+	} else if (file == NULL) {
 		openlog("autossh", LOG_PID, LOG_USER);
 		logger.syslog = true;
+	} else if (strcmp(file, "/dev/stderr") == 0) {
+		logger.fd = fcntl(2, F_DUPFD_CLOEXEC, 3);
+	} else {
+		logger.fd = log_file_open(file);
+		if (logger.fd == -1)
+			die("cannot open log file \"%s\": %s",
+			    text_shown(file, shown), strerror(errno));
+		logger.path = file;
 	}
 }
 
