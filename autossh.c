@@ -676,7 +676,7 @@ log_stderr_write(int level, const char *text)
 	if (level > LOG_ERR)
 		snprintf(
 		    prefix, sizeof(prefix), "autossh[%ld]: ", (long)getpid());
-	fd_say(logger.stderr_fd, line, 3);
+	fd_say(logger.stderr_fd, prefix, text);
 }
 
 /* Writes TEXT of any length to the log.  Never fails, never waits. */
@@ -3531,11 +3531,11 @@ static int
 background_start(void)
 {
 	struct sigaction old;
-	int fds[2], null;
+	int fds[2], null, stderr_fd;
 	pid_t child;
 
 	if (pipe(fds) == -1 || (null = open("/dev/null", O_RDWR)) == -1 ||
-	    (logger.stderr_fd = fcntl(2, F_DUPFD_CLOEXEC, 3)) == -1)
+	    (stderr_fd = fcntl(2, F_DUPFD_CLOEXEC, 3)) == -1)
 		die("cannot go to the background: %s", strerror(errno));
 	/* where it is ignored, a child leaves no status */
 	sigaction(SIGCHLD, NULL, &old);
@@ -3554,6 +3554,7 @@ background_start(void)
 	dup2(null, 0);
 	dup2(null, 1);
 	dup2(null, 2);
+	logger.stderr_fd = stderr_fd;
 	close(null);
 	return fd_ours(fds[1]);
 }
