@@ -404,24 +404,31 @@ fd_pipe(int fds[2])
 }
 
 /*
- * Writes the strings TEXTS, N of them (3 at most), to FD in one call, if they
- * are taken at once: a terminal that is held by ^S and a pipe that nobody
- * reads are not worth waiting for.
+ * Writes PREFIX, TEXT and a newline to FD in one call, if they are taken at
+ * once: a terminal that is held by ^S and a pipe that nobody reads are not
+ * worth waiting for.  A pipe that can be written takes PIPE_BUF bytes (POSIX),
+ * so what is no file gets no more.
  */
 static void
-fd_say(int fd, const char *const *texts, int n)
+fd_say(int fd, const char *prefix, const char *text)
 {
 	struct pollfd p = { fd, POLLOUT, 0 };
 	struct iovec line[3];
-	int i;
+	struct stat st;
+	size_t len = strlen(text);
 
-	if (poll(&p, 1, 0) != 1 || !(p.revents & POLLOUT))
+	if (poll(&p, 1, 0) != 1 || !(p.revents & POLLOUT) ||
+	    fstat(fd, &st) == -1)
 		return;
-	for (i = 0; i < n; i++) {
-		line[i].iov_base = (void *)(uintptr_t)texts[i];
-		line[i].iov_len = strlen(texts[i]);
-	}
-	(void)!writev(fd, line, n);
+	if (!S_ISREG(st.st_mode) && len > PIPE_BUF - strlen(prefix) - 1)
+		len = PIPE_BUF - strlen(prefix) - 1;
+	line[0].iov_base = (void *)(uintptr_t)prefix;
+	line[0].iov_len = strlen(prefix);
+	line[1].iov_base = (void *)(uintptr_t)text;
+	line[1].iov_len = len;
+	line[2].iov_base = (void *)(uintptr_t) "\n";
+	line[2].iov_len = 1;
+	(void)!writev(fd, line, 3);
 }
 
 /* Adds FD to the set; -1 is left out. */
@@ -604,7 +611,6 @@ static void
 log_file_write(const char *text)
 {
 	char prefix[64];
-	const char *line[] = { prefix, text, "\n" };
 	time_t now = time(NULL);
 	struct tm tm;
 	size_t n;
@@ -616,7 +622,7 @@ log_file_write(const char *text)
 	n = strftime(prefix, sizeof(prefix), "%Y/%m/%d %H:%M:%S ", &tm);
 	snprintf(
 	    prefix + n, sizeof(prefix) - n, "autossh[%ld]: ", (long)getpid());
-	fd_say(logger.fd, line, 3);
+	fd_say(logger.fd, prefix, text);
 }
 
 /* Connects to the system's log socket.  Returns false if there is none. */
@@ -669,7 +675,6 @@ static void
 log_stderr_write(int level, const char *text)
 {
 	char prefix[32] = "autossh: ";
-	const char *line[] = { prefix, text, "\n" };
 
 	if (logger.stderr_fd == -1 || (level > LOG_ERR && !logger.debug))
 		return;
@@ -3549,12 +3554,12 @@ background_start(void)
 		background_await(child, fds[0]);
 	}
 	sigaction(SIGCHLD, &old, NULL);
+	logger.stderr_fd = stderr_fd;
 	close(fds[0]);
 	(void)setsid();
 	dup2(null, 0);
 	dup2(null, 1);
 	dup2(null, 2);
-	logger.stderr_fd = stderr_fd;
 	close(null);
 	return fd_ours(fds[1]);
 }
