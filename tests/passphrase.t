@@ -7,7 +7,7 @@
 # scripts of cases expand their variables themselves:
 # shellcheck disable=SC2016,SC2034,SC2317
 
-: "${TEST_LIMIT=300}"
+: "${TEST_LIMIT=600}"
 . "${srcdir:-$(dirname "$0")/..}/tests/lib.sh"
 
 if ! sshd_start; then
@@ -75,11 +75,11 @@ tunnel_up() {
 }
 
 leads_to_sshd() {
-	ssh-keyscan -T 2 -p "$1" 127.0.0.1 2>/dev/null | grep -q "ssh-"
+	ssh-keyscan -T 5 -p "$1" 127.0.0.1 2>/dev/null | grep -q "ssh-"
 }
 
 passes() {
-	wait_for 30 'leads_to_sshd "$tunnel"'
+	wait_for 60 'leads_to_sshd "$tunnel"'
 }
 
 # The pid of the last ssh; of the autossh that started it.
@@ -104,7 +104,7 @@ killed() {
 				kill -KILL "$kill_session" 2>/dev/null
 			done
 		fi
-		wait_for 30 '! alive "$kill_ssh" &&
+		wait_for 60 '! alive "$kill_ssh" &&
 		    [ "$(last_ssh)" != "$kill_ssh" ]' && passes || return 1
 	done
 }
