@@ -274,6 +274,10 @@ test_settings_texts(void)
 		{ "AUTOSSH_MESSAGE", "", "", true },
 		{ "AUTOSSH_MESSAGE", SIXTY "1234", SIXTY "1234", true },
 		{ "AUTOSSH_MESSAGE", SIXTY "12345", NULL, false },
+		{ "AUTOSSH_PASSPHRASE", NULL, NULL, true },
+		{ "AUTOSSH_PASSPHRASE", "fd:3", "fd:3", true },
+		{ "AUTOSSH_PASSPHRASE", "fd:x", NULL, false },
+		{ "AUTOSSH_PASSPHRASE", "", NULL, false },
 		{ "AUTOSSH_PATH", NULL, PATH_SSH, true },
 		{ "AUTOSSH_PATH", "ssh", "ssh", true },
 		{ "AUTOSSH_PATH", "", NULL, false },
@@ -315,6 +319,8 @@ test_setting_allowed(void)
 		{ "AUTOSSH_MAXSTART", "a whole number from 0 to 2147483647, "
 				      "or any negative one" },
 		{ "AUTOSSH_MESSAGE", "0 to 64 bytes" },
+		{ "AUTOSSH_PASSPHRASE",
+		    "ask, fd:N, file:PATH or exec:COMMAND" },
 		{ "AUTOSSH_NTSERVICE", "yes" },
 		{ "AUTOSSH_POLL", "a whole number from 1 to 2147483647" },
 	};
@@ -1290,6 +1296,8 @@ test_passphrase_file_private(void)
 static void
 test_question_judge(void)
 {
+	/* what makes it one to answer is too far behind */
+	static char long_question[ASKER_MOST + 32];
 	static const struct {
 		enum question_verdict want;
 		const char *hint, *question;
@@ -1384,9 +1392,16 @@ test_question_judge(void)
 		{ QUESTION_REFUSE, "", "Spinning: " },
 		{ QUESTION_REFUSE, "", "Do you know your password? " },
 		{ QUESTION_REFUSE, "", "passwords: " },
+		{ QUESTION_REFUSE, "", "my u@h's passwords: " },
+		{ QUESTION_REFUSE, "", "the new u@h's password: " },
+		{ QUESTION_REFUSE, "", "new@h's password is old: " },
+		{ QUESTION_ANSWER, "", "(u@h)password: " },
+		{ QUESTION_REFUSE, "", long_question },
 	};
 	size_t i;
 
+	memset(long_question, ' ', ASKER_MOST);
+	strcat(long_question, "Password: ");
 	for (i = 0; i < COUNT(table); i++)
 		ok(question_judge(table[i].hint, table[i].question) ==
 			table[i].want,
@@ -1396,6 +1411,36 @@ test_question_judge(void)
 						       : "noted",
 		    table[i].hint[0] != '\0' ? "(with a hint) " : "",
 		    table[i].question);
+}
+
+/* A wrong passphrase of a key shows here; any other answer, at the server. */
+static void
+test_question_of_key(void)
+{
+	ok(question_of_key("Enter passphrase for key '/home/u/key': "),
+	    "a key");
+	ok(question_of_key("Enter PIN for 'token': "), "a token");
+	ok(question_of_key("Enter PIN and confirm user presence for x: "),
+	    "a security key");
+	ok(!question_of_key("u@h's password: "), "not a password");
+	ok(!question_of_key("(u@h) Enter PIN for the server: "),
+	    "not what a server asks");
+}
+
+static void
+test_askpass_due(void)
+{
+	static struct askpass a;
+
+	is_int(askpass_due(&a), NEVER, "nobody asks");
+	a.naskers = 2;
+	a.askers[0].due = NEVER;
+	a.askers[1].due = 2000;
+	is_int(askpass_due(&a), 2000, "who asks has to be quick");
+	a.askers[0].due = 1000;
+	is_int(askpass_due(&a), 1000, "each of them");
+	a.listener.due = 500;
+	is_int(askpass_due(&a), 500, "accepting again is due before it");
 }
 
 static void
@@ -1490,17 +1535,26 @@ test_sayings(void)
 	sayings_take(&y, "\n  \n\r\n", 6, 1000);
 	is_text(y.last, "Permission denied.", "an empty line is none");
 	is_int(y.written, 1, "nor does it count");
+	ok(!y.denied, "a word alone does not say that the server refused");
+	sayings_take(&y, "u@h: Permission denied (publickey).\n", 36, 1000);
+	ok(y.denied, "with the methods it does");
+	y.denied = false;
+	sayings_take(&y,
+	    "Received disconnect from 192.0.2.1 port 22:2: "
+	    "Too many authentication failures\n",
+	    79, 1000);
+	ok(y.denied, "so do too many failures");
 	sayings_take(&y, "a\0b\033[2J\xff\n", 9, 1000);
 	is_text(y.last, "a?b?[2J?", "nothing moves a terminal's cursor");
 	memset(much, 'x', sizeof(much));
 	sayings_take(&y, much, sizeof(much), 1000);
 	sayings_take(&y, "\nshort\n", 7, 1000);
 	is_text(y.last, "short", "a line without end is cut");
-	is_int(y.written, 4, "and is one line");
+	is_int(y.written, 6, "and is one line");
 	for (i = 0; i < SAYINGS_MOST; i++)
 		sayings_take(&y, "flood\n", 6, 2000);
 	is_int(y.written, SAYINGS_MOST, "so many lines a minute, no more");
-	is_int(y.left_out, 4, "the others are counted");
+	is_int(y.left_out, 6, "the others are counted");
 	is_int(sayings_due(&y), 1000 + SAYINGS_WINDOW_MS,
 	    "their count is due when the minute is over");
 	logger.level = LOG_INFO;
@@ -1744,6 +1798,33 @@ test_supervisor_status(void)
 	    "status during a test");
 }
 
+/* An answer that the server refused: is it to be given again? */
+static void
+test_supervisor_denied(void)
+{
+	static const struct {
+		bool answered, denied;
+		int status;
+		bool want;
+	} table[] = {
+		{ true, true, EXITED(255), true },
+		{ false, true, EXITED(255), false },
+		{ true, false, EXITED(255), false },
+		{ true, true, EXITED(0), false },
+		{ true, true, EXITED(1), false },
+		{ true, true, KILLED(SIGTERM), false },
+	};
+	static struct supervisor s;
+	size_t i;
+
+	for (i = 0; i < COUNT(table); i++) {
+		s.askpass.answered_server = table[i].answered;
+		s.sayings.denied = table[i].denied;
+		is_int(supervisor_denied(&s, table[i].status), table[i].want,
+		    table[i].want ? "refused" : "not refused");
+	}
+}
+
 static void
 test_supervisor_due(void)
 {
@@ -1806,6 +1887,8 @@ main(void)
 	test_passphrase_from_parse();
 	test_passphrase_file_private();
 	test_question_judge();
+	test_question_of_key();
+	test_askpass_due();
 	test_secret_length();
 	test_asker_answered();
 	test_environment_names();
@@ -1817,6 +1900,7 @@ main(void)
 	test_span_text();
 	test_supervisor_summary();
 	test_supervisor_status();
+	test_supervisor_denied();
 	test_supervisor_due();
 	printf("1..%d\n", tests);
 	return failures != 0;
