@@ -526,6 +526,16 @@ file_fill(int fd, const char *text)
 	return false;
 }
 
+/* Writes TEXT into what is there already.  Returns false with errno set. */
+static bool
+file_rewrite(const char *path, const char *text)
+{
+	int fd =
+	    open(path, O_WRONLY | O_TRUNC | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+	return fd != -1 && file_fill(fd, text);
+}
+
 /*
  * Writes TEXT to a temporary file beside PATH and renames it, so that nobody
  * sees half a file.  What is no file, such as /dev/null, is written to.
@@ -538,10 +548,8 @@ file_replace(const char *path, const char *text)
 	struct stat st;
 	int fd, saved;
 
-	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
-		fd = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-		return fd != -1 && file_fill(fd, text);
-	}
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		return file_rewrite(path, text);
 	snprintf(temporary, sizeof(temporary), "%s.%ld", path, (long)getpid());
 	(void)unlink(temporary); /* of an autossh that was killed */
 	fd = open(temporary,
@@ -3500,7 +3508,8 @@ pidfile_write(const char *path)
 	char text[24], shown[VALUE_SHOWN + 4];
 
 	snprintf(text, sizeof(text), "%ld\n", (long)getpid());
-	if (!file_replace(path, text))
+	/* in a directory that is not ours, the file itself may be */
+	if (!file_replace(path, text) && !file_rewrite(path, text))
 		die("cannot write pid file \"%s\": %s", text_shown(path, shown),
 		    strerror(errno));
 	pidfile_path = path;
