@@ -1589,8 +1589,10 @@ process_fork(const struct signals *signals)
 		return pid;
 	}
 	follow_parent();
-	if (getppid() != parent)
-		_exit(1); /* it died before we were to follow it */
+	/* it died before we were to follow it; 0: it has another pid namespace
+	 */
+	if (getppid() != parent && getppid() != 0)
+		_exit(1);
 	signals_restore(signals);
 	return 0;
 }
