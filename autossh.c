@@ -1470,12 +1470,11 @@ descriptors_fill(void)
 {
 	int fd;
 
-	do {
-		fd = open("/dev/null", O_RDWR | O_NOCTTY);
-		if (fd == -1)
+	for (fd = 0; fd <= 2; fd++) {
+		if (fcntl(fd, F_GETFD) == -1 &&
+		    open("/dev/null", O_RDWR | O_NOCTTY) != fd)
 			die("cannot open /dev/null: %s", strerror(errno));
-	} while (fd <= 2);
-	close(fd);
+	}
 }
 
 /*
@@ -4415,7 +4414,10 @@ main_print(enum cmdline_action action)
 		usage_long(stdout);
 	else
 		printf("autossh %s\n", VERSION);
-	return fflush(stdout) == 0 ? 0 : 1;
+	if (fflush(stdout) == 0)
+		return 0;
+	log_msg(LOG_ERR, "cannot write: %s", strerror(errno));
+	return 1;
 }
 
 /* Says what is wrong with the command line, and what would be right. */
