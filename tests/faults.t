@@ -100,6 +100,15 @@ passes() {
 	answers "$client" 127.0.0.1 8022
 }
 
+# until_passes SECONDS: a look at a tunnel that hangs takes a while itself.
+until_passes() {
+	until_end=$(($(now) + $1 * 1000))
+	until passes; do
+		[ "$(now)" -lt "$until_end" ] || return 1
+		sleep 0.1
+	done
+}
+
 # All processes below process $1.
 below() {
 	ps -A -o pid= -o ppid= | awk -v root="$1" '
@@ -148,7 +157,7 @@ tunnel() {
 	    exec:nsenter -n -t "$client" $as_user "$AUTOSSH" \
 	    -M "$monitor" -F "$dir/ssh_config" -N \
 	    -L 8022:10.2.0.2:22 server
-	wait_for 60 passes || give_up "the tunnel does not come up"
+	until_passes 40 || give_up "the tunnel does not come up"
 }
 
 # The ssh that runs.
@@ -171,13 +180,13 @@ give_up() {
 
 # down: the fault shows.
 down() {
-	wait_for 30 '! passes' || give_up "the fault does not show"
+	wait_for 10 '! passes' || give_up "the fault does not show"
 }
 
 # healed TIME [TEXT]: the tunnel is back, TIME is when the cause was gone; then
 # autossh ends as ever.
 healed() {
-	wait_for 120 passes || give_up "the tunnel stays down"
+	until_passes 60 || give_up "the tunnel stays down"
 	seconds=$(($(now) - $1))
 	alive "$pid" || give_up "autossh has ended"
 	ssh=$(ssh_now)
@@ -286,7 +295,7 @@ log_disk_full() {
 	cat "$dir/small/log" >"$dir/log"
 	signal_sessions KILL
 	down
-	wait_for 120 passes || give_up "the tunnel stays down"
+	until_passes 60 || give_up "the tunnel stays down"
 	rm "$dir/small/fill"
 	signal_sessions KILL
 	wait_for 30 'grep -q "restarting ssh" "$dir/small/log"' ||
@@ -321,7 +330,7 @@ syslog_away() {
 	kill "$daemon"
 	signal_sessions KILL
 	down
-	wait_for 120 passes || give_up "the tunnel stays down"
+	until_passes 60 || give_up "the tunnel stays down"
 	rm -f "$dir/syslog"
 	socat -u "UNIX-RECV:$dir/syslog" "CREATE:$dir/again" &
 	wait_for 10 '[ -S "$dir/syslog" ]'
