@@ -23,7 +23,7 @@
 # Much here is text that is evaluated later, or in a subshell for each run:
 # shellcheck disable=SC2012,SC2016,SC2030,SC2031,SC2034,SC2120,SC2317
 
-TEST_LIMIT=${TEST_LIMIT:-300}
+TEST_LIMIT=${TEST_LIMIT:-600}
 # shellcheck source=tests/lib.sh
 . "${srcdir:-$(dirname "$0")/..}/tests/lib.sh"
 
@@ -155,47 +155,68 @@ sig() {
 	kill -s "$1" "${2:-$pid}" 2>/dev/null
 }
 
-# The lines that scripts match, and no others.
-kept_lines() {
-	sed -e 's/^[0-9/]* [0-9:]* //' -e 's/^autossh\[[0-9]*\]: //' |
-	    grep -E -x \
-	    -e 'starting ssh \(count [0-9]+( of [0-9]+)?\)' \
-	    -e 'ssh child pid is [0-9]+' \
-	    -e 'port set to 0, monitoring disabled' \
-	    -e 'ssh exited with status [0-9]+; autossh exiting' \
-	    -e 'ssh exited with error status [0-9]+; restarting ssh' \
-	    -e 'ssh exited on signal [0-9]+, restarting ssh' \
-	    -e 'ssh exited prematurely with status [0-9]+; autossh exiting' \
-	    -e 'received signal to exit \([0-9]+\)' \
-	    -e 'signalled to kill and restart ssh' \
-	    -e 'port down, restarting ssh' \
-	    -e 'timeout polling to accept read connection' \
-	    -e 'max start count reached; exiting' \
-	    -e 'exceeded maximum time to live, shutting down' \
-	    -e 'short poll time: adjusting net timeouts to [0-9]+' \
-	    -e 'poll time is greater than lifetime, dropping poll time to .*' \
-	    -e 'first poll time is greater .*, dropping first poll time to .*' \
-	    -e 'connection ok' \
-	    -e 'checking for grace period, tries = [0-9]+' \
-	    -e 'sleeping for grace time [0-9]+ secs' |
-	    sed 's/pid is .*/pid is PID/'
+# Lines as one, less what differs from run to run; the same one after the other
+# counts once.
+plain() {
+	awk -v dir="$dir" -v p="$P" '
+	$0 == last { next }
+	{
+		last = $0
+		gsub(dir, "DIR")
+		gsub(p + 1, "P+1")
+		gsub(p + 2, "E")
+		gsub(p, "P")
+		printf "%s%s", sep, $0
+		sep = "|"
+	}'
 }
 
-# What differs from run to run, or is another line for a reader.
-plain() {
-	sed -e "s,$dir,DIR,g" -e "s/$P/P/g" -e "s/$((P + 1))/P+1/g" \
-	    -e "s/$E/E/g" | paste -s -d '|' -
+# The lines of a log that scripts match, and no others, as one.
+kept_lines() {
+	awk '
+	BEGIN {
+		pattern = "^(" \
+		    "starting ssh \\(count [0-9]+( of [0-9]+)?\\)" \
+		    "|ssh child pid is [0-9]+" \
+		    "|port set to 0, monitoring disabled" \
+		    "|ssh exited with status [0-9]+; autossh exiting" \
+		    "|ssh exited with error status [0-9]+; restarting ssh" \
+		    "|ssh exited on signal [0-9]+, restarting ssh" \
+		    "|ssh exited prematurely with status [0-9]+; " \
+		    "autossh exiting" \
+		    "|received signal to exit \\([0-9]+\\)" \
+		    "|signalled to kill and restart ssh" \
+		    "|port down, restarting ssh" \
+		    "|timeout polling to accept read connection" \
+		    "|max start count reached; exiting" \
+		    "|exceeded maximum time to live, shutting down" \
+		    "|short poll time: adjusting net timeouts to [0-9]+" \
+		    "|(first )?poll time is greater than lifetime, " \
+		    "dropping (first )?poll time to [0-9]+" \
+		    "|connection ok" \
+		    "|checking for grace period, tries = [0-9]+" \
+		    "|sleeping for grace time [0-9]+ secs" \
+		    ")$"
+	}
+	{
+		sub(/^[0-9\/]* [0-9:]* /, "")
+		sub(/^autossh\[[0-9]*\]: /, "")
+	}
+	$0 ~ pattern {
+		sub(/pid is .*/, "pid is PID")
+		printf "%s%s", sep, $0
+		sep = "|"
+	}'
 }
 
 report() {
 	fact status "${status:-running}"
 	fact starts "$(starts)"
-	# Seconds from each start to the next, rounded: ssh's own clock starts a
-	# little after autossh's.
-	fact gaps "$(awk 'NR > 1 { printf "%d ", ($3 - last) / 1000 + 0.5 }
+	# Seconds from each start to the next.
+	fact gaps "$(awk 'NR > 1 { printf "%.1f ", ($3 - last) / 1000 }
 	    { last = $3 }' "$dir/starts" 2>/dev/null)"
-	fact words "$(uniq "$dir/argv" 2>/dev/null | plain)"
-	fact log "$(kept_lines 2>/dev/null <"$dir/log" | plain)"
+	fact words "$([ ! -f argv ] || plain <argv)"
+	fact log "$([ ! -f log ] || kept_lines <log)"
 	fact stderr "$([ ! -s "$dir/err" ] || echo said)"
 	fact left "$(for survivor in $(survivors "$dir"); do
 		comm_of "$survivor"
@@ -253,10 +274,22 @@ both() {
 }
 
 # Compares field by field: a line for each difference, and for each intended
-# one that does not show.
+# one that does not show.  A busy machine may hold a start up: what is less than
+# two seconds apart is the same (that a wait is meant is in the log, too).
 cat >"$tmp/compare.awk" <<'EOF'
 BEGIN {
 	FS = " [|] "
+}
+function same(field, a, b,    n, i, x, y) {
+	if (field != "gaps")
+		return a == b
+	n = split(a, x, " ")
+	if (split(b, y, " ") != n)
+		return 0
+	for (i = 1; i <= n; i++)
+		if (x[i] - y[i] >= 2 || y[i] - x[i] >= 2)
+			return 0
+	return 1
 }
 FILENAME == ARGV[1] {
 	if (name ~ "^(" $1 ")$") {
@@ -278,7 +311,7 @@ FILENAME == ARGV[1] {
 }
 END {
 	for (field in fields) {
-		if (ours[field] == theirs[field])
+		if (same(field, ours[field], theirs[field]))
 			continue
 		if (field in reason)
 			print "intended " field ": " reason[field]
@@ -517,8 +550,8 @@ table_monitor() {
 			esac
 			scenario "monitor: $kind, ${fault% forward}" \
 			    "$play $fault" \
-			    'FIRST_POLL=1 POLL=2 MAXSTART=2' "-M $ends h" \
-			    "finish 12; without $luck"
+			    'FIRST_POLL=1 POLL=6 MAXSTART=2' "-M $ends h" \
+			    "finish 20; without $luck"
 		done
 		scenario "monitor: $kind, the third test fails" \
 		    "$play pass 2 swallow forward" \
@@ -660,16 +693,15 @@ mid_second() {
 	while [ "$second" = "$(date +%S)" ]; do
 		sleep 0.1
 	done
-	sleep 0.4
+	sleep 0.5
 }
 
 last_second() {
-	sleep 2.6
-	sig HUP
-	sleep 0.12
-	sig HUP
-	sleep 0.12
-	sig HUP
+	sleep 2.4
+	for i in 1 2 3 4 5 6; do
+		sleep 0.08
+		sig HUP
+	done
 }
 
 # autossh waits to start ssh, for 10 s.
@@ -705,7 +737,7 @@ table_variables() {
 		    "LOGLEVEL=3 DEBUG='$x'" '-M 0 h'
 		scenario "debug: '$x', no file" 'exit 255; exit 0' \
 		    "LOGLEVEL=3 DEBUG='$x' -LOGFILE" '-M 0 h' \
-		    'finish; fact terminal "$(kept_lines <err | plain)"'
+		    'finish; fact terminal "$(kept_lines <err)"'
 	done
 	for p in 1 7 10 29 30 31; do
 		scenario "poll: $p" 'exit 0' "POLL=$p" '-M 0 h'
@@ -805,7 +837,7 @@ table_files() {
 	scenario 'pidfile: gone after the last start' 'exit 255' \
 	    'PIDFILE=pid MAXSTART=2' '-M 0 h' 'finish; gone_pidfile'
 	scenario 'pidfile: gone after the lifetime' hang \
-	    'PIDFILE=pid MAXLIFETIME=1' '-M 0 h' 'finish; gone_pidfile'
+	    'PIDFILE=pid MAXLIFETIME=2' '-M 0 h' 'finish; gone_pidfile'
 	scenario 'pidfile: gone after HUP while waiting' 'exit 255' \
 	    'PIDFILE=pid POLL=3000' '-M 0 h' \
 	    'waiting; sig HUP; still 1; stop; gone_pidfile; without log'
@@ -825,9 +857,9 @@ table_files() {
 	scenario 'log: umask 077' 'exit 0' 'run:umask=077' '-M 0 h' \
 	    'finish; fact mode "$(ls -l log | cut -c 1-10)"'
 	scenario 'log: to stdout' 'exit 0' 'LOGFILE=/dev/stdout' '-M 0 h' \
-	    'finish; fact out "$(kept_lines <out | plain)"'
+	    'finish; fact out "$(kept_lines <out)"'
 	scenario 'log: relative' 'exit 0' 'LOGFILE=here' '-M 0 h' \
-	    'finish; fact here "$(kept_lines <here | plain)"'
+	    'finish; fact here "$(kept_lines <here)"'
 	scenario 'log: in no directory' 'exit 0' 'LOGFILE=none/log' '-M 0 h'
 	scenario 'log: is a directory' 'exit 0' 'LOGFILE=$dir' '-M 0 h'
 	scenario 'log: empty' 'exit 0' 'LOGFILE=' '-M 0 h'
@@ -977,23 +1009,28 @@ done
 
 last=$number
 
-# What failed is run again, alone; so many cannot be the machine's fault.
-again=
-failures=0
-for name in "$tmp"/*-name; do
-	[ -f "$name" ] || continue
-	number=${name##*/}
-	number=${number%-name}
-	compare "$number" "$(cat "$name")" && continue
-	again="$again $number"
-	failures=$((failures + 1))
-done
-if [ "$failures" -gt 0 ] && [ "$failures" -le 15 ]; then
-	only="$again "
+# What failed is run again, alone, twice at most; so many cannot be the
+# machine's fault.
+failing() {
+	only=
+	failures=0
+	for name in "$tmp"/*-name; do
+		[ -f "$name" ] || continue
+		number=${name##*/}
+		number=${number%-name}
+		compare "$number" "$(cat "$name")" && continue
+		only="$only $number "
+		failures=$((failures + 1))
+	done
+	[ "$failures" -gt 0 ] && [ "$failures" -le 15 ]
+}
+
+for round in 1 2; do
+	failing || break
+	note "again, alone:$only"
 	number=0
-	note "again, alone:$again"
 	table
-fi
+done
 
 # ---- the results
 
