@@ -202,6 +202,7 @@ service forward -fN
 wait_exit
 is "$status" 0 "-f: the caller goes on"
 check "-f: MAINPID is told" wait_told 'MAINPID=[0-9]+'
+wait_starts 1
 is "$(told | grep ^MAINPID=)" "MAINPID=$(supervisor)" \
     "-f: it is the background process"
 check "-f: READY after a test" wait_told READY=1
@@ -215,6 +216,7 @@ ended "-f"
 service hang -f -M 0 -N
 wait_exit
 check "-f without a monitor: READY once ssh is executed" wait_told READY=1
+wait_starts 1
 is "$(told | grep -c ^MAINPID=)" 1 "-f without a monitor: MAINPID"
 kill -TERM "$(supervisor)"
 wait_told STATUS=stopped
@@ -243,6 +245,7 @@ service hang WATCHDOG_USEC=1500000 AUTOSSH="$AUTOSSH" exec:/bin/sh -c \
     'WATCHDOG_PID=$$ exec "$AUTOSSH" "$@"' sh -f -M 0 -N
 wait_exit
 check "-f: WATCHDOG_PID was the caller's: in time" wait_told WATCHDOG=1 4
+wait_starts 1
 kill -TERM "$(supervisor)"
 wait_told STATUS=stopped
 ended "-f: watchdog"
@@ -435,6 +438,8 @@ drop_in() {
 		echo "[Service]"
 		echo "StandardOutput=append:$log"
 		echo "Environment=AUTOSSH_LOGFILE=/dev/stdout AUTOSSH_LOGLEVEL=7"
+		# A sanitizer, if there is one, cannot look for leaks there.
+		echo "Environment=ASAN_OPTIONS=detect_leaks=0"
 		printf '%s\n' "$@"
 	} >"$units/$service.service.d/test.conf"
 	inside systemctl daemon-reload
