@@ -544,8 +544,9 @@ table_monitor() {
 		    'garble forward' 'cut 5 forward' 'close forward' \
 		    'reset forward' 'delay 9000 forward'; do
 			[ "$kind$fault" != 'echohalf forward' ] || continue
+			# 1.4g waits for ever for the rest of a line.
 			case $fault in
-			half* | cut* | delay*) luck=log ;;
+			cut*) luck=log ;;
 			*) luck= ;;
 			esac
 			scenario "monitor: $kind, ${fault% forward}" \
