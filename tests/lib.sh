@@ -154,7 +154,7 @@ trap 'exit 1' HUP INT
 trap 'bail_out "this test took too long"' TERM
 
 # A test that hangs ends here, and cleans up.
-"$FAKESSH" --watchdog "${TEST_LIMIT:-120}" $$ >/dev/null 2>&1 &
+"$FAKESSH" --watchdog "${TEST_LIMIT:-300}" $$ >/dev/null 2>&1 &
 started_pids=$!
 
 # ---- results
