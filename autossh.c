@@ -110,6 +110,8 @@
 #define ASKERS_MOST 8
 #define ASKER_WAIT_MS 10000   /* for the helper's request */
 #define COMMAND_WAIT_MS 60000 /* for the command that prints a passphrase */
+#define DENIAL_MS 10000       /* a server that denies does so soon, */
+#define DENIALS_MOST 3        /* and again */
 #define ANSWERED_MOST 32      /* questions in one life of ssh */
 #define SAYING_MOST 512       /* bytes of a line of ssh's that are kept */
 #define SAYINGS_MOST 50       /* lines that are logged, in */
@@ -2686,7 +2688,9 @@ struct askpass {
 	int naskers;
 	uint64_t answered[ANSWERED_MOST]; /* in this life of ssh */
 	size_t nanswered;
-	bool answered_server; /* one that the server asked, or will judge */
+	pid_t ssh;            /* the one that was started */
+	bool answered_server; /* it was, what the server asks or judges */
+	int64_t answered_at;  /* the last time, in ms */
 	int refused;          /* questions in this life of ssh */
 };
 
@@ -2875,6 +2879,8 @@ asker_answer(struct askpass *a, int i, const char *answer)
 	}
 	asker_drop(a, i);
 }
+			a->answered_at = now_ms();
+		}
 
 /* Starts the command that prints the passphrase.  Returns NULL or an error. */
 static const char *
@@ -3969,6 +3975,9 @@ supervisor_start(struct supervisor *s, int64_t now)
 		    s->starts, s->set->maxstart);
 	else
 		log_msg(LOG_INFO, "starting ssh (count %d)", s->starts);
+	if (s->ssh == -1)
+		supervisor_report_exec(s, errno);
+	s->askpass.ssh = s->ssh;
 	if (!supervisor_spawn(s)) {
 		supervisor_start_failed(s, now, errno);
 		return;
@@ -4068,18 +4077,21 @@ supervisor_report_death(const struct supervisor *s, int status, enum verdict v)
  * ended before the socket was there that it makes when it has been let in.
  */
 static bool
-supervisor_denied(struct supervisor *s, int status)
+supervisor_denied(struct supervisor *s, int64_t now, int status)
 {
-	if (!s->askpass.answered_server || !WIFEXITED(status) ||
+	const struct askpass *a = &s->askpass;
+
+	if (!a->answered_server || !WIFEXITED(status) ||
 	    WEXITSTATUS(status) != 255)
 		return false;
-	if (s->sayings.denied)
-		return true;
-	if (s->monitor.chosen && !private_has(PRIVATE_SEND))
+	if (s->sayings.read_fd != -1)
+		return s->sayings.denied;
+	if (s->monitor.chosen && !private_has(PRIVATE_SEND) &&
+	    now - a->answered_at < DENIAL_MS)
 		s->shut_out++;
 	else
 		s->shut_out = 0;
-	return s->shut_out >= 2;
+	return s->shut_out >= DENIALS_MOST;
 }
 
 /* ssh has died with wait status STATUS, of itself. */
@@ -4090,7 +4102,7 @@ supervisor_judge(struct supervisor *s, int64_t now, int status)
 	    s->timing->gate_ms, now - s->started_at, s->set->ntservice);
 
 	supervisor_report_death(s, status, v);
-	if (v == VERDICT_RESTART && supervisor_denied(s, status)) {
+	if (v == VERDICT_RESTART && supervisor_denied(s, now, status)) {
 		log_msg(LOG_ERR, "passphrase rejected: the server does not "
 				 "let us in; autossh exiting");
 		supervisor_finish(s, now, 1);
