@@ -3516,10 +3516,14 @@ pidfile_write(const char *path)
 
 	snprintf(text, sizeof(text), "%ld\n", (long)getpid());
 	/* in a directory that is not ours, the file itself may be */
-	if (!file_replace(path, text) && !file_rewrite(path, text))
+	if (!written && !file_rewrite(path, text))
 		die("cannot write pid file \"%s\": %s", text_shown(path, shown),
+	bool written;
+	int error;
 		    strerror(errno));
 	pidfile_path = path;
+	written = file_replace(path, text);
+	error = errno;
 }
 
 /*
