@@ -606,8 +606,10 @@ log_file_follow(void)
 
 	if (fstat(logger.fd, &st) == -1 || !S_ISREG(st.st_mode))
 		return;
-	if (stat(logger.path, &st) == 0 && st.st_dev == logger.dev &&
-	    st.st_ino == logger.ino)
+	/* nothing is rotated to a device: /dev/fd/1 has another meaning now */
+	if (stat(logger.path, &st) == 0 &&
+	    (!S_ISREG(st.st_mode) ||
+		(st.st_dev == logger.dev && st.st_ino == logger.ino)))
 		return;
 	fd = log_file_open(logger.path);
 	if (fd == -1)
