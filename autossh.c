@@ -1592,8 +1592,7 @@ process_fork(const struct signals *signals)
 		return pid;
 	}
 	follow_parent();
-	/* it died before we were to follow it; 0: it has another pid namespace
-	 */
+	/* it has died already; 0: it is in another pid namespace */
 	if (getppid() != parent && getppid() != 0)
 		_exit(1);
 	signals_restore(signals);
@@ -2477,6 +2476,8 @@ passphrase_ask(const char *destination)
 	if (tty == -1)
 		die("AUTOSSH_PASSPHRASE=ask: no terminal to ask on: %s",
 		    strerror(errno));
+	if (tty >= FD_SETSIZE)
+		die("AUTOSSH_PASSPHRASE=ask: too many open descriptors");
 	snprintf(question, sizeof(question),
 	    "Passphrase or password for ssh to %s: ",
 	    text_shown(destination, shown));
@@ -2874,15 +2875,17 @@ asker_answer(struct askpass *a, int i, const char *answer)
 
 	if (answer != NULL) {
 		a->answered[a->nanswered++] = asker_mark(asker);
-		if (!question_of_key(asker->text + asker->question))
+		/* a jump host's ssh is another process */
+		if (asker->asked_by == a->ssh &&
+		    !question_of_key(asker->text + asker->question)) {
 			a->answered_server = true;
+			a->answered_at = now_ms();
+		}
 		(void)send(
 		    asker->fd, answer, secret_length(answer), MSG_NOSIGNAL);
 	}
 	asker_drop(a, i);
 }
-			a->answered_at = now_ms();
-		}
 
 /* Starts the command that prints the passphrase.  Returns NULL or an error. */
 static const char *
@@ -3515,17 +3518,17 @@ static void
 pidfile_write(const char *path)
 {
 	char text[24], shown[VALUE_SHOWN + 4];
+	bool written;
+	int error;
 
 	snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+	written = file_replace(path, text);
+	error = errno;
 	/* in a directory that is not ours, the file itself may be */
 	if (!written && !file_rewrite(path, text))
 		die("cannot write pid file \"%s\": %s", text_shown(path, shown),
-	bool written;
-	int error;
-		    strerror(errno));
+		    strerror(error));
 	pidfile_path = path;
-	written = file_replace(path, text);
-	error = errno;
 }
 
 /*
@@ -3910,14 +3913,10 @@ supervisor_show_command(char **argv)
 	free(text);
 }
 
-/* ssh could not be started at all: ERROR is an errno. */
+/* ssh could not be started at all, as has been said. */
 static void
-supervisor_start_failed(struct supervisor *s, int64_t now, int error)
+supervisor_start_failed(struct supervisor *s, int64_t now)
 {
-	char shown[VALUE_SHOWN + 4];
-
-	log_msg(LOG_ERR, "cannot run ssh \"%s\": %s",
-	    text_shown(s->set->path, shown), strerror(error));
 	if (s->starts == 1)
 		supervisor_finish(s, now, 1);
 	else
@@ -3943,6 +3942,16 @@ supervisor_place(struct supervisor *s)
 	       (!askpass_on(a) || askpass_place(a, s->self));
 }
 
+/* Says why ssh could not be executed: ERROR is an errno. */
+static void
+supervisor_report_exec(const struct supervisor *s, int error)
+{
+	char shown[VALUE_SHOWN + 4];
+
+	log_msg(LOG_ERR, "cannot run ssh \"%s\": %s",
+	    text_shown(s->set->path, shown), strerror(error));
+}
+
 /* Starts the ssh process with what this start needs.  Returns false: errno. */
 static bool
 supervisor_spawn(struct supervisor *s)
@@ -3952,7 +3961,8 @@ supervisor_spawn(struct supervisor *s)
 
 	if (!supervisor_place(s) ||
 	    (s->monitor.chosen && !monitor_choose(&s->monitor))) {
-		log_msg(LOG_ERR, "cannot make private sockets");
+		log_msg(LOG_ERR, "cannot make private sockets: %s",
+		    strerror(errno));
 		return false;
 	}
 	if (askpass_on(&s->askpass)) {
@@ -3965,6 +3975,9 @@ supervisor_spawn(struct supervisor *s)
 	s->exec_error = 0;
 	s->ssh = ssh_spawn(
 	    s->argv, more, &s->signals, s->sayings.write_fd, &s->exec_fd);
+	if (s->ssh == -1)
+		supervisor_report_exec(s, errno);
+	s->askpass.ssh = s->ssh;
 	return s->ssh != -1;
 }
 
@@ -3981,11 +3994,8 @@ supervisor_start(struct supervisor *s, int64_t now)
 		    s->starts, s->set->maxstart);
 	else
 		log_msg(LOG_INFO, "starting ssh (count %d)", s->starts);
-	if (s->ssh == -1)
-		supervisor_report_exec(s, errno);
-	s->askpass.ssh = s->ssh;
 	if (!supervisor_spawn(s)) {
-		supervisor_start_failed(s, now, errno);
+		supervisor_start_failed(s, now);
 		return;
 	}
 	log_msg(LOG_INFO, "ssh child pid is %ld", (long)s->ssh);
@@ -4079,8 +4089,9 @@ supervisor_report_death(const struct supervisor *s, int status, enum verdict v)
 
 /*
  * Whether the server has refused our answer, as far as can be told where ssh
- * was not asked a second time: ssh said so, or, which may be chance once, it
- * ended before the socket was there that it makes when it has been let in.
+ * was not asked a second time: ssh said so; or, where we do not hear ssh, it
+ * ended soon after the answer, before the socket was there that it makes when
+ * it has been let in, and that not by chance.
  */
 static bool
 supervisor_denied(struct supervisor *s, int64_t now, int status)
@@ -4157,10 +4168,12 @@ supervisor_died(struct supervisor *s, int64_t now, int status)
 		supervisor_finish(s, now, s->status);
 	else if (s->state == SSH_ENDING)
 		supervisor_wait(s, now);
-	else if (s->exec_error != 0)
-		supervisor_start_failed(s, now, s->exec_error);
-	else
+	else if (s->exec_error == 0)
 		supervisor_judge(s, now, status);
+	else {
+		supervisor_report_exec(s, s->exec_error);
+		supervisor_start_failed(s, now);
+	}
 	askpass_stop(&s->askpass);
 }
 
