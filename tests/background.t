@@ -104,6 +104,28 @@ run AUTOSSH_PATH=/nowhere/ssh AUTOSSH_PIDFILE="$dir/pid" -M 0 -f host
 is "$status $(ls "$dir/pid" 2>/dev/null)" "1 " "-f without ssh: status 1"
 like "$(cat "$dir/err")" '^autossh: .*/nowhere/ssh' "-f without ssh: the reason"
 
+# Children of a caller that ignores SIGCHLD leave no status by themselves.
+fresh hang
+run run:ignore=CHLD AUTOSSH_PATH=/nowhere/ssh -M 0 -f host
+is "$status" 1 "-f without ssh, SIGCHLD ignored: status 1"
+fresh "exit 255; hang"
+run run:ignore=CHLD AUTOSSH_PIDFILE="$dir/pid" -M 0 -f host
+check "-f, SIGCHLD ignored: ssh is started again" wait_starts 2
+is "$status $(cat "$dir/signals.2")" "0 blocked:
+ignored: CHLD" "-f, SIGCHLD ignored: so it is for ssh"
+over
+
+# Wherever the descriptors give out, something is said.
+silent=
+for files in 3 4 5 6 7 8 9 10 12 14 16 20; do
+	fresh
+	run "run:files=$files" AUTOSSH_PATH="$(command -v true)" -M 0 -f host
+	[ "$status" = 0 ] || [ -s "$dir/err" ] ||
+	    silent="$silent $files: $status"
+done
+is "$silent" "" "-f with too few descriptors: the reason"
+is "$status" 0 "-f with 20 descriptors"
+
 # ---- without 0, 1 or 2
 
 # Nothing of ours may be taken for them: neither by us nor by ssh.
@@ -136,6 +158,30 @@ for closed in 0 1 2 "0 1" "0 2" "1 2" "0 1 2"; do
 		is "$(left)" "" "$name: it ends"
 	done
 done
+
+# In a place without /dev/null, as a chroot, it is not missed.
+if [ "$(id -u)" -eq 0 ]; then
+	empty_dev="-m"
+else
+	empty_dev="-U -r -m"
+fi
+# without_dev ARG...: autossh with an empty /dev.
+without_dev() {
+	# shellcheck disable=SC2086 # words
+	run AUTOSSH_GATETIME=0 exec:unshare $empty_dev sh \
+	    -c 'mount -t tmpfs none /dev && exec "$@"' sh "$@"
+}
+fresh "exit 0"
+without_dev true
+if [ "$status" = 0 ]; then
+	without_dev "$AUTOSSH" -V
+	is "$status $(cat "$dir/err")" "0 " "without /dev/null: -V"
+	without_dev "$AUTOSSH" -M 0 host
+	is "$status $(starts) $(cat "$dir/err")" "0 1 " "without /dev/null: ssh"
+else
+	skip "without /dev/null: -V" "no mount namespaces here"
+	skip "without /dev/null: ssh" "no mount namespaces here"
+fi
 
 # ---- the pidfile
 
@@ -187,6 +233,51 @@ is "$(cat "$dir/pid")" "$pid" "an old one is replaced"
 rm "$dir/pid"
 stop
 is "$status" 1 "one that was removed does no harm"
+
+# What is no file is written to: a device must never be replaced or removed.
+fresh hang
+ln -s /dev/null "$dir/pid"
+start AUTOSSH_PIDFILE="$dir/pid" -M 0 host
+wait_starts 1
+stop
+is "$status $(readlink "$dir/pid")" "1 /dev/null" "a pidfile of /dev/null"
+fresh hang
+mkfifo "$dir/pid"
+cat "$dir/pid" >"$dir/read" &
+reader=$!
+started_pids="$started_pids $reader"
+# Opens when the reader has.
+exec 9>"$dir/pid"
+start AUTOSSH_PIDFILE="$dir/pid" -M 0 host
+wait_starts 1
+exec 9>&-
+stop
+wait_for 10 '! alive "$reader"'
+kill "$reader" 2>/dev/null
+wait "$reader"
+forget "$reader"
+is "$(cat "$dir/read") $([ -p "$dir/pid" ] && echo pipe)" "$pid pipe" \
+    "a pidfile that is a pipe"
+
+# in_place FILE NAME [MODE OF ITS DIRECTORY]: one that is there, with no room for another beside it.
+in_place() {
+	echo 99999 >"$1"
+	[ $# -lt 3 ] || chmod "$3" "${1%/*}"
+	start AUTOSSH_PIDFILE="$1" -M 0 host
+	wait_starts 1
+	is "$(cat "$1")" "$pid" "$2"
+	stop
+}
+fresh hang
+in_place "$dir/$(printf %0255d 0)" "a pidfile with the longest of names"
+if [ "$(id -u)" -eq 0 ]; then
+	skip "one in another's directory" "root may write everything"
+else
+	fresh hang
+	mkdir "$dir/closed"
+	in_place "$dir/closed/pid" "one in another's directory" 555
+	chmod 755 "$dir/closed"
+fi
 
 name="1.4g: a second autossh with the same pidfile"
 fresh hang
