@@ -206,6 +206,17 @@ fresh "exit 5"
 run AUTOSSH_GATETIME=0 AUTOSSH_LOGFILE=/dev/stderr -M 0 host
 like "$(cat "$dir/err")" 'autossh\[[0-9]+\]: starting ssh \(count 1\)' \
     "/dev/stderr"
+# The caller's, not the /dev/null that the background has.
+for place in AUTOSSH_LOGFILE=/dev/stdout AUTOSSH_LOGFILE=/dev/stderr \
+    "unset:AUTOSSH_LOGFILE AUTOSSH_NTSERVICE=yes"; do
+	fresh "exit 255; exit 5"
+	# shellcheck disable=SC2086 # words
+	run $place -M 0 -f host
+	wait_for 10 'grep -q "status 5; autossh exiting" "$dir/out" "$dir/err"'
+	is "$(cat "$dir/out" "$dir/err" | sed 's/.*autossh\[[0-9]*\]: //' |
+	    grep '^ssh exited')" "ssh exited with error status 255; restarting ssh
+ssh exited with status 5; autossh exiting" "with -f: $place"
+done
 fresh "exit 255; exit 0"
 run AUTOSSH_GATETIME=0 AUTOSSH_LOGFILE=/dev/null -M 0 host
 is "$status $(starts)" "0 2" "/dev/null"
@@ -265,6 +276,20 @@ kill "$reader" "$writer"
 wait "$reader" "$writer" 2>/dev/null
 forget "$reader"
 forget "$writer"
+
+# A line that does not go into a pipe at once, for a reader that comes late.
+fresh hang
+mkfifo "$dir/fifo"
+# Waits for no other end, as this is both.
+exec 9<>"$dir/fifo"
+start AUTOSSH_DEBUG=1 FIFO="$dir/fifo" exec:sh \
+    -c 'exec "$0" "$@" 2>"$FIFO"' "$AUTOSSH" -M 0 host "$(printf %0100000d 0)"
+check "a line longer than a pipe stops nothing" wait_starts 1
+stop
+is "$status" 1 "nor the end, and it is cut"
+exec 8<"$dir/fifo" 9>&-
+is "$(grep -cv '^autossh\(\[[0-9]*\]\)\{0,1\}: ' <&8)" 0 "but it is a line still"
+exec 8<&-
 
 fresh "exit 255; exit 255; exit 5"
 run unset:AUTOSSH_LOGFILE AUTOSSH_GATETIME=0 -M 0 host
