@@ -262,10 +262,12 @@ gone "and it ends on TERM"
 # ---- process 1 of a container
 
 if [ "$(id -u)" -eq 0 ]; then
-	pidns="unshare -p -f --mount-proc"
+	pidns="unshare -p"
 else
-	pidns="unshare -U -r -p -f --mount-proc"
+	pidns="unshare -U -r -p"
 fi
+pidns_children=$pidns
+pidns="$pidns -f --mount-proc"
 zombies() {
 	ps -A -o pid= -o ppid= -o stat= |
 	    awk -v p="$first" '$2 == p && $3 ~ /^Z/ { print $1 }'
@@ -292,8 +294,16 @@ if $pidns true 2>/dev/null; then
 	kill -TERM "$first"
 	wait_exit
 	is "$status" 1 "and ends on TERM"
+
+	# unshare -p alone: autossh stays outside, its first child is process 1.
+	fresh "exit 5"
+	# shellcheck disable=SC2086 # words
+	run AUTOSSH_GATETIME=0 AUTOSSH_MAXSTART=1 \
+	    exec:unshare ${pidns_children#unshare} "$AUTOSSH" -M 0 host
+	is "$status $(starts)" "1 1" "a namespace for its children alone"
 else
 	skip "as process 1 it reaps every child" "no pid namespaces here"
+	skip "a namespace for its children alone" "no pid namespaces here"
 fi
 
 done_testing
