@@ -256,6 +256,13 @@ run AUTOSSH_POLL=junk AUTOSSH_PORT=junk AUTOSSH_LOGLEVEL=9 -V
 like "$status $(cat "$dir/out")" '^0 autossh [0-9]+\.[0-9]+[0-9a-z.]*$' "-V"
 is "$(wc -l <"$dir/out" | tr -d ' ') $(cat "$dir/err")" "1 " "-V: one line"
 version=$(cat "$dir/out")
+if [ -c /dev/full ]; then
+	run exec:sh -c 'exec "$0" -V >/dev/full' "$AUTOSSH"
+	like "$status $(cat "$dir/err")" '^1 autossh: .*No space left' \
+	    "-V that cannot be written"
+else
+	skip "-V that cannot be written" "no /dev/full"
+fi
 for args in --version "-NV h" "-M 0 -V h" "-M junk -V"; do
 	fresh
 	# shellcheck disable=SC2086 # words
