@@ -181,6 +181,14 @@ check "-f: a relative path means what it says" wait_metric up 1
 background_stop
 is "$(metric up)" 0 "-f: up 0 after the end"
 
+# What is no file is written to: a device must never be replaced.
+fresh hang
+ln -s /dev/null "$dir/status"
+start AUTOSSH_STATUSFILE="$dir/status" -M 0 -N host
+wait_starts 1
+stop
+is "$status $(readlink "$dir/status")" "1 /dev/null" "a status file of /dev/null"
+
 # Destinations that a label must escape.
 n=0
 for destination in 'user@host' 'a"b' 'c\d' 'ssh://u@h:22' "$(printf 'e\377\tf')" \
