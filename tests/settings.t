@@ -221,6 +221,7 @@ else
 	chmod 555 "$tmp/closed"
 	refused "closed/log.*denied" AUTOSSH_LOGFILE="$tmp/closed/log" -M 0
 	refused "closed/pid.*denied" AUTOSSH_PIDFILE="$tmp/closed/pid" -M 0
+	chmod 755 "$tmp/closed"
 fi
 
 free_port
