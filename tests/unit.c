@@ -1820,9 +1820,33 @@ test_supervisor_denied(void)
 	for (i = 0; i < COUNT(table); i++) {
 		s.askpass.answered_server = table[i].answered;
 		s.sayings.denied = table[i].denied;
-		is_int(supervisor_denied(&s, table[i].status), table[i].want,
+		is_int(supervisor_denied(&s, 1000, table[i].status),
+		    table[i].want,
 		    table[i].want ? "refused" : "not refused");
 	}
+}
+
+/* Where ssh is not heard, only what happens again soon is a refusal. */
+static void
+test_supervisor_denied_unheard(void)
+{
+	static struct supervisor s;
+
+	s.sayings.read_fd = -1;
+	s.monitor.chosen = true;
+	s.askpass.answered_server = true;
+	s.askpass.answered_at = 1000;
+	is_int(supervisor_denied(&s, 2000, EXITED(255)), false, "once");
+	is_int(supervisor_denied(&s, 2000, EXITED(255)), false, "twice");
+	is_int(supervisor_denied(&s, 2000, EXITED(255)), true, "thrice");
+	is_int(supervisor_denied(&s, 60000, EXITED(255)), false,
+	    "long after the answer");
+	is_int(supervisor_denied(&s, 2000, EXITED(255)), false,
+	    "counted from none again");
+	s.shut_out = DENIALS_MOST;
+	s.monitor.chosen = false;
+	is_int(supervisor_denied(&s, 2000, EXITED(255)), false,
+	    "nothing tells with a port");
 }
 
 static void
@@ -1901,6 +1925,7 @@ main(void)
 	test_supervisor_summary();
 	test_supervisor_status();
 	test_supervisor_denied();
+	test_supervisor_denied_unheard();
 	test_supervisor_due();
 	printf("1..%d\n", tests);
 	return failures != 0;
