@@ -1821,8 +1821,7 @@ test_supervisor_denied(void)
 		s.askpass.answered_server = table[i].answered;
 		s.sayings.denied = table[i].denied;
 		is_int(supervisor_denied(&s, 1000, table[i].status),
-		    table[i].want,
-		    table[i].want ? "refused" : "not refused");
+		    table[i].want, table[i].want ? "refused" : "not refused");
 	}
 }
 
