@@ -33,6 +33,8 @@
  *	ignore NAME	that signal is recorded, and nothing else
  *	term STATUS	on TERM, HUP and INT exit with STATUS as ssh does (255)
  *	stop NAME	stop itself by STOP, TSTP, TTIN or TTOU; then go on
+ *	outlive FILE	Linux: no signal is delivered, and killed it stays for
+ *			its parent as if it ran, until FILE is there
  *	say TEXT	a line to stderr; print TEXT: a line to stdout
  *	flood N		N bytes of lines to stderr; junk N: without any newline
  *	copy		stdin to stdout until its end
@@ -107,6 +109,11 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#ifdef __linux__
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#endif
 
 #define MAX_FD 256 /* the highest descriptor looked at */
 #define MAX_RELAYS 200
@@ -900,6 +907,78 @@ ask(const char *prompt, const char *hint, int old)
 	fclose(f);
 }
 
+/* -- a death that does not show -- */
+
+#ifdef __linux__
+/* The parent lets itself be traced by us, where that has to be allowed. */
+static int
+trace_parent(void)
+{
+	int try;
+
+	for (try = 0; try < 100; try++) {
+		if (ptrace(PTRACE_SEIZE, getppid(), NULL, NULL) == 0)
+			return 0;
+		sleep_ms(10);
+	}
+	return -1;
+}
+
+static void
+trace_allow(pid_t tracer)
+{
+	prctl(PR_SET_PTRACER, (unsigned long)tracer, 0UL, 0UL, 0UL);
+}
+#else
+static int
+trace_parent(void)
+{
+	errno = ENOSYS;
+	return -1;
+}
+
+static void
+trace_allow(pid_t tracer)
+{
+	(void)tracer;
+}
+#endif
+
+/*
+ * A zombie that is traced is shown to its tracer first: until that ends, it is
+ * to its parent what a process that waits for a dead disk is.
+ */
+static void
+outlive(const char *file)
+{
+	struct stat st;
+	char byte;
+	pid_t tracer;
+	int p[2];
+
+	if (pipe(p) == -1)
+		fail("pipe: %s", strerror(errno));
+	if ((tracer = fork()) == -1)
+		fail("fork: %s", strerror(errno));
+	if (tracer == 0) {
+		if (trace_parent() == -1)
+			fail("cannot trace: %s", strerror(errno));
+		if (write(p[1], "", 1) != 1)
+			_exit(98);
+		close(p[0]);
+		close(p[1]);
+		/* The directory goes when the test ends in whatever way. */
+		while (stat(file, &st) == -1 && stat(dir, &st) == 0)
+			sleep_ms(20);
+		_exit(0);
+	}
+	trace_allow(tracer);
+	close(p[1]);
+	if (read(p[0], &byte, 1) != 1)
+		finish(99);
+	close(p[0]);
+}
+
 /* -- the plan -- */
 
 static char *
@@ -1095,6 +1174,8 @@ play_word(struct player *p, const char *word, const char *arg)
 		term_status = (int)number(arg);
 	else if (strcmp(word, "stop") == 0)
 		raise(signal_number(arg));
+	else if (strcmp(word, "outlive") == 0)
+		outlive(arg);
 	else if (strcmp(word, "say") == 0)
 		write_line(2, arg);
 	else if (strcmp(word, "print") == 0)

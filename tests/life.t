@@ -117,6 +117,18 @@ check "a wait of 2 s is one" \
 
 # ---- the end of ssh
 
+# An ssh that is not gone a second after SIGKILL, as in the system's
+# uninterruptible sleep; both take seconds, and are looked at below.
+over=$tmp/over
+for end in signal lifetime; do
+	fresh "outlive $over touch $tmp/held.$end hang; hang"
+	[ $end = signal ] && life=0 || life=6
+	start AUTOSSH_PIDFILE="$dir/pid" AUTOSSH_MAXLIFETIME="$life" -M 0 host
+	wait_for 15 '[ -e "$tmp/held.$end" ] || ! alive "$pid"'
+	kill -USR1 "$pid" 2>/dev/null
+	eval "dir_$end=\$dir pid_$end=\$pid"
+done
+
 fresh 'hang'
 start -M 0 host
 wait_starts 1
@@ -151,6 +163,24 @@ fresh 'ignore TERM hang'
 run AUTOSSH_MAXLIFETIME=1 -M 0 host
 is "$status $(got | cut -d ' ' -f 1) $(left)" "0 1:TERM " \
     "the end of the lifetime, with an ssh that ignores TERM"
+
+if [ ! -e "$tmp/held.signal" ] || [ ! -e "$tmp/held.lifetime" ]; then
+	skip "TERM, and an ssh that outlives SIGKILL" "nothing may be traced here"
+	skip "the end of the lifetime, and an ssh that does" "nor here"
+else
+	eval "dir=\$dir_signal pid=\$pid_signal"
+	wait_log "ssh does not end, sending SIGKILL"
+	# By now it has given up waiting for ssh, and nothing else is due.
+	sleep 1.5
+	stop
+	is "$status $(starts) $(ls "$dir/pid" 2>/dev/null)" "1 1 " \
+	    "TERM, and an ssh that outlives SIGKILL"
+	eval "dir=\$dir_lifetime pid=\$pid_lifetime"
+	wait_exit
+	is "$status $(starts) $(ls "$dir/pid" 2>/dev/null)" "0 1 " \
+	    "the end of the lifetime, and an ssh that does"
+fi
+: >"$over"
 
 # ends_at_once NAME: the second signal spares the 3 s; a slow machine may
 # have three tries.
