@@ -76,7 +76,7 @@ service "swallow forward; forward" AUTOSSH_FIRST_POLL=20 \
 keep early
 
 # ssh dies as soon as it starts: after 5 restarts come waits of 2 and 8 s.
-service "exit 255" AUTOSSH_GATETIME=0 WATCHDOG_USEC=6000000 -M 0 -N
+service "exit 255" AUTOSSH_GATETIME=0 WATCHDOG_USEC=15000000 -M 0 -N
 keep watched
 
 # Without a monitor: dies within the gate time, once, then lives.
@@ -85,7 +85,7 @@ keep gated
 
 # A test that gets no answer, 15 s, and an ssh that does not end.
 service "ignore TERM swallow forward; hang" AUTOSSH_FIRST_POLL=1 \
-    AUTOSSH_GATETIME=0 WATCHDOG_USEC=6000000 -M auto -N
+    AUTOSSH_GATETIME=0 WATCHDOG_USEC=15000000 -M auto -N
 keep stuck
 
 # ---- up
@@ -261,9 +261,9 @@ check "ssh is down: the wait is told" \
     wait_told 'STATUS=down, start [0-9]+ in [78] s.*' 1 40
 seen=$(told_count WATCHDOG=1)
 check "ssh is down: signs of life go on" \
-    wait_told WATCHDOG=1 $((seen + 3)) 40
+    wait_told WATCHDOG=1 $((seen + 3)) 60
 check "ssh is down: none came later than half of WATCHDOG_USEC" \
-    [ "$(longest_gap)" -le 3000 ]
+    [ "$(longest_gap)" -le 7500 ]
 kill -TERM "$pid"
 wait_exit
 is "$status" 0 "TERM while ssh is down: status 0"
@@ -272,8 +272,8 @@ ended "ssh is down"
 look stuck
 check "a test hangs, then ssh: it is restarted" wait_starts 2 60
 check "a test hangs, then ssh: signs of life all the time" \
-    [ "$(told_count WATCHDOG=1)" -ge 6 ]
-check "a test hangs, then ssh: none came late" [ "$(longest_gap)" -le 3000 ]
+    [ "$(told_count WATCHDOG=1)" -ge 3 ]
+check "a test hangs, then ssh: none came late" [ "$(longest_gap)" -le 7500 ]
 ended "a test hangs, then ssh"
 
 # ---- early tests
