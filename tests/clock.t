@@ -1,0 +1,364 @@
+#!/bin/sh
+# Goal: show that a clock that is set, forth or back or again and again, changes
+# nothing; that suspended time counts; and that no time since boot is too long.
+#
+# The wall clock and the time since boot are moved for autossh alone, by a library
+# put before the C library.  All cases run side by side, each under several
+# clocks.
+#
+# Conditions are evaluated by wait_for, cases called by their name:
+# shellcheck disable=SC2016,SC2034,SC2086,SC2154,SC2317
+
+. "${srcdir:-$(dirname "$0")/..}/tests/lib.sh"
+
+# $CLOCK_FILE holds "WALL BOOT", seconds to add; with WALL "jumping" each look at
+# the wall clock finds it years away from the last.
+cat >"$tmp/clock.c" <<'END'
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+#define YEARS 400000000
+static void offsets(long *wall, long *boot)
+{
+	static unsigned int looks;
+	char text[64] = "";
+	char *end;
+	int fd = open(getenv("CLOCK_FILE"), O_RDONLY | O_CLOEXEC);
+
+	if (fd == -1 || read(fd, text, sizeof(text) - 1) < 1)
+		_exit(97);
+	close(fd);
+	*wall = strtol(text, &end, 10);
+	if (end == text)
+		*wall = looks++ % 2 ? YEARS : -YEARS;
+	*boot = atol(strchr(text, ' '));
+}
+int clock_gettime(clockid_t id, struct timespec *t)
+{
+	int result = (int)syscall(SYS_clock_gettime, id, t);
+	long wall, boot;
+
+	offsets(&wall, &boot);
+	if (id == CLOCK_REALTIME)
+		t->tv_sec += wall;
+	else if (id == CLOCK_BOOTTIME)
+		t->tv_sec += boot;
+	return result;
+}
+time_t time(time_t *t)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (t != NULL)
+		*t = now.tv_sec;
+	return now.tv_sec;
+}
+int gettimeofday(struct timeval *t, void *zone)
+{
+	struct timespec now;
+
+	(void)zone;
+	clock_gettime(CLOCK_REALTIME, &now);
+	t->tv_sec = now.tv_sec;
+	t->tv_usec = now.tv_nsec / 1000;
+	return 0;
+}
+END
+
+years=400000000
+
+# clock_set WALL BOOT
+clock_set() {
+	echo "$1 ${2-0}" >"$dir/clock.new"
+	mv "$dir/clock.new" "$dir/clock"
+}
+
+# clock_start PLAN WORD...: start, on a clock that is right at first.
+clock_start() {
+	echo "$1" >"$dir/plan"
+	shift
+	clock_set 0
+	begin=$(now)
+	start LD_PRELOAD="$tmp/clock.so" CLOCK_FILE="$dir/clock" "$@"
+	wait_starts 1 || give_up "ssh is not started"
+}
+
+# Moves the wall clock as $clock says.
+clock_move() {
+	case $clock in
+	ahead) clock_set $years ;;
+	back) clock_set -$years ;;
+	jumping) clock_set jumping ;;
+	esac
+}
+
+# ---- what came of a case
+
+outcome() {
+	echo "$*" >"$dir/outcome"
+	exit
+}
+
+give_up() {
+	outcome "not ok $*"
+}
+
+# must NAME COMMAND...
+must() {
+	must_name=$1
+	shift
+	"$@" || give_up "$must_name"
+}
+
+# ---- cases: each under each clock
+
+# Within the gate a death is premature; after it, none is.
+gate() {
+	clock_start "await $dir/go exit 255; exit 0" -M 0 host
+	clock_move
+	: >"$dir/go"
+	wait_exit
+	must "status $status, $(starts) starts" \
+	    [ "$status $(starts)" = "1 1" ]
+}
+
+gate_passed() {
+	clock_start "await $dir/go exit 255; hang" AUTOSSH_GATETIME=1 -M 0 host
+	sleep 1.2
+	clock_move
+	: >"$dir/go"
+	must "no second start" wait_starts 2
+	stop
+}
+
+# An ssh that died young counts, whatever the clock says.
+tries() {
+	clock_start "exit 255; await $dir/go exit 255; exit 0" \
+	    AUTOSSH_GATETIME=0 -M 0 host
+	must "no second start" wait_starts 2
+	clock_move
+	: >"$dir/go"
+	wait_exit
+	must "the tries are not counted" log_has \
+	    "checking for grace period, tries = 2"
+}
+
+# One that lived for 10 s does not.
+tries_forgotten() {
+	clock_start "exit 255; await $dir/go exit 255; hang" \
+	    AUTOSSH_GATETIME=0 AUTOSSH_POLL=100 -M 0 host
+	must "no second start" wait_starts 2
+	clock_move
+	sleep 10.2
+	: >"$dir/go"
+	must "no third start" wait_starts 3
+	stop
+	must "the tries are not forgotten" \
+	    [ "$(log_count "checking for grace period, tries = 0")" -eq 2 ]
+}
+
+# The wait before the eighth start is a second.
+backoff() {
+	clock_start "exit 255" AUTOSSH_GATETIME=0 AUTOSSH_POLL=100 \
+	    AUTOSSH_MAXSTART=8 -M 0 host
+	must "no wait" wait_log "sleeping for grace time 1 secs"
+	clock_move
+	wait_exit
+	must "$(starts) starts, status $status" \
+	    [ "$(starts) $status" = "8 0" ]
+	gap=$(($(started_at 8) - $(started_at 7)))
+	must "the wait took $gap ms" [ "$gap" -ge 1000 ]
+}
+
+# Tests come when they are due, and pass.
+tests() {
+	clock_start "forward" AUTOSSH_GATETIME=0 AUTOSSH_FIRST_POLL=1 \
+	    AUTOSSH_POLL=2 -M "$port" host
+	clock_move
+	must "a test is missing" wait_log "connection ok" 3 60
+	took=$(($(now) - begin))
+	must "three tests in $took ms" [ "$took" -ge 5000 ]
+	stop
+	must "a test has failed" [ "$(starts)" -eq 1 ]
+}
+
+# A test waits for a timeout of a second, then it has failed.
+test_timeout() {
+	clock_start "swallow forward" AUTOSSH_GATETIME=0 AUTOSSH_FIRST_POLL=1 \
+	    AUTOSSH_POLL=2 -M "$port" host
+	clock_move
+	must "the test does not fail" wait_log "port down, restarting ssh" 1 60
+	took=$(($(now) - begin))
+	must "it has failed after $took ms" [ "$took" -ge 2000 ]
+	stop
+}
+
+lifetime() {
+	clock_start hang AUTOSSH_MAXLIFETIME=2 -M 0 host
+	clock_move
+	kill -USR2 "$pid"
+	wait_exit
+	took=$(($(now) - begin))
+	must "status $status" [ "$status" = 0 ]
+	must "it lived for $took ms" [ "$took" -ge 2000 ]
+}
+
+# An ssh that ignores TERM has three seconds.
+grace() {
+	clock_start "ignore TERM hang" -M 0 host
+	clock_move
+	killed=$(now)
+	stop
+	took=$(($(now) - killed))
+	must "status $status" [ "$status" = 1 ]
+	must "SIGKILL came after $took ms" [ "$took" -ge 3000 ]
+}
+
+# ---- suspended time counts: of each, an hour has passed when all go on
+
+sleep_an_hour() {
+	clock_set 3600 3600
+	kill -USR2 "$pid" # the kernel's timer would do it
+}
+
+suspended_backoff() {
+	clock_start "exit 255" AUTOSSH_GATETIME=0 AUTOSSH_POLL=100000 \
+	    AUTOSSH_MAXSTART=7 -M 0 host
+	must "no wait" wait_log "sleeping for grace time 333 secs"
+	sleep_an_hour
+	wait_exit
+	must "status $status, $(starts) starts" \
+	    [ "$status $(starts)" = "0 7" ]
+}
+
+suspended_test() {
+	clock_start "forward" AUTOSSH_GATETIME=0 AUTOSSH_POLL=3000 \
+	    -M "$port" host
+	sleep_an_hour
+	must "no test" wait_log "connection ok" 1 30
+	stop
+}
+
+suspended_lifetime() {
+	clock_start hang AUTOSSH_MAXLIFETIME=3000 -M 0 host
+	sleep_an_hour
+	wait_exit
+	must "status $status" [ "$status" = 0 ]
+}
+
+suspended_gate() {
+	clock_start "await $dir/go exit 255; hang" -M 0 host
+	sleep_an_hour
+	: >"$dir/go"
+	must "no second start" wait_starts 2
+	stop
+}
+
+# ---- the time since boot: nearly 2^32 ms, 2^31 s, a century
+
+up() {
+	echo forward >"$dir/plan"
+	run AUTOSSH_MAXLIFETIME=4 AUTOSSH_POLL=1 AUTOSSH_GATETIME=0 \
+	    exec:unshare $timens --boottime "$1" --monotonic "$1" \
+	    "$AUTOSSH" -M "$port" host
+	must "status $status" [ "$status" = 0 ]
+	must "no test has passed" log_has "connection ok"
+	must "a test has failed" [ "$(starts)" -eq 1 ]
+	fresh "exit 255"
+	run AUTOSSH_GATETIME=0 AUTOSSH_POLL=100 AUTOSSH_MAXSTART=8 \
+	    exec:unshare $timens --boottime "$1" --monotonic "$1" \
+	    "$AUTOSSH" -M 0 host
+	gap=$(($(started_at 8) - $(started_at 7)))
+	dir=$first
+	must "the backoff took $gap ms" [ "$gap" -ge 1000 ]
+}
+
+# seconds_up SECONDS: what is to be added to be so long up.
+seconds_up() {
+	awk -v want="$1" '{ printf "%d", want - $1 }' /proc/uptime
+}
+
+up_2_32_ms() { up "$(seconds_up 4294965)"; }
+up_2_31_s() { up "$(seconds_up 2147483646)"; }
+up_a_century() { up "$(seconds_up 3155760000)"; }
+
+# ---- all of them
+
+# side_by_side NAME FUNCTION: in the background; collect prints what came of it.
+cases=
+side_by_side() {
+	fresh
+	first=$dir
+	free_port
+	(
+		case_count=${case_count}000 # for more directories
+		"$2"
+		outcome ok
+	) &
+	cases="$cases $!:$dir"
+	echo "$1" >"$dir/name"
+}
+
+collect() {
+	for case in $cases; do
+		wait "${case%%:*}"
+		dir=${case#*:}
+		name=$(cat "$dir/name")
+		result=$(cat "$dir/outcome" 2>/dev/null)
+		case $result in
+		ok) ok "$name" ;;
+		*) not_ok "$name" "${result#not ok }" ;;
+		esac
+	done
+	cases=
+}
+
+# Whether the library moves the clock of this autossh.
+moves() {
+	"${CC:-cc}" -shared -fPIC -o "$tmp/clock.so" "$tmp/clock.c" \
+	    2>/dev/null || return 1
+	fresh hang
+	clock_set -$years 0
+	start LD_PRELOAD="$tmp/clock.so" CLOCK_FILE="$dir/clock" -M 0 host
+	wait_for 5 'grep -q "^20[01]" "$dir/log" 2>/dev/null'
+	moved=$?
+	stop
+	return "$moved"
+}
+
+if moves; then
+	for clock in ahead back jumping; do
+		for name in gate gate_passed tries tries_forgotten backoff \
+		    tests test_timeout lifetime grace; do
+			side_by_side "clock $clock: $(echo $name | tr _ ' ')" \
+			    "$name"
+		done
+	done
+	for name in backoff test lifetime gate; do
+		side_by_side "suspended: $name" "suspended_$name"
+	done
+	collect
+else
+	skip "the clock is set" "no way to move the clock for this program"
+fi
+
+if [ "$(id -u)" -eq 0 ]; then
+	timens="-T --fork"
+else
+	timens="-U --map-current-user -T --fork"
+fi
+if unshare $timens --boottime 1000 --monotonic 1000 true 2>/dev/null; then
+	for name in up_2_32_ms up_2_31_s up_a_century; do
+		side_by_side "$(echo $name | tr _ ' ')" "$name"
+	done
+	collect
+else
+	skip "long times since boot" "no time namespaces here"
+fi
+done_testing
