@@ -32,7 +32,7 @@ asked() {
 }
 
 wait_asked() {
-	wait_for 20 '[ "$(asked '"$1"')" ]'
+	wait_for 60 '[ "$(asked '"$1"')" ]'
 }
 
 private() {
@@ -103,9 +103,29 @@ is "$(private)" "" "the same question again: the private directory is gone"
 begin "ask '$KEY' exit 255; ask '$KEY' hang"
 up
 wait_starts 2
-wait_for 20 'grep -q "^2 " "$dir/asked"'
+wait_for 60 'grep -q "^2 " "$dir/asked"'
 is "$(asked 2)" "$answered" "the same question of another ssh: answered"
 stop
+
+# Many questions are no way to log in, but the next ssh may ask anew.
+# questions FIRST LAST: steps of a plan that ask different ones.
+questions() {
+	awk -v n="$1" -v last="$2" 'BEGIN {
+		for (; n <= last; n++)
+			printf "ask %cEnter passphrase for /k%d: %c ", 39, n, 39
+	}'
+}
+begin "$(questions 1 20) exit 255; $(questions 1 20) hang"
+up
+wait_asked 40
+is "$(asked 20) $(asked 40)" "$answered $answered" \
+    "many questions of two: answered"
+stop
+begin "$(questions 1 50) hang"
+run -M 0 h
+is "$status" 1 "many questions of one: status 1"
+is "$(log_text | grep -c "^passphrase rejected")" 1 \
+    "many questions of one: the log says so"
 
 # ---- ssh before 8.4
 
@@ -116,7 +136,7 @@ wait_asked 1
 is "$(asked 1)" "$answered" "old ssh in the background: answered"
 like "$(cat "$dir/env.1")" "^DISPLAY=." "old ssh: a DISPLAY is there"
 kill "$(supervisor)"
-check "old ssh in the background: TERM ends it" wait_for 20 '[ -z "$(left)" ]'
+check "old ssh in the background: TERM ends it" wait_for 60 '[ -z "$(left)" ]'
 is "$(private)" "" "old ssh in the background: the private directory is gone"
 
 begin "ask '$KEY' hang"
@@ -245,10 +265,10 @@ ask '$KEY' hang
 PLAN
 start exec:sh -c 'cd "$1" && exec "$2" -M 0 -f h' sh "$dir" "$AUTOSSH"
 wait_exit
-wait_for 20 '[ -e "$dir/1" ]'
+wait_for 60 '[ -e "$dir/1" ]'
 echo second >"$dir/secret"
 touch "$dir/2"
-wait_for 20 '[ -e "$dir/3" ]'
+wait_for 60 '[ -e "$dir/3" ]'
 chmod 644 "$dir/secret"
 touch "$dir/4"
 wait_asked 3
@@ -257,7 +277,7 @@ is "$(asked 1) $(asked 2) $(asked 3)" "$answered 0 (second) 1 ()" \
 is "$(log_text | grep -c "^ssh asks .*not answered: .*chmod 600")" 1 \
     "file: refused later: the log says why"
 kill "$(supervisor)"
-wait_for 20 '[ -z "$(left)" ]'
+wait_for 60 '[ -z "$(left)" ]'
 
 # as_nobody WORD...: for start, an ordinary user that is not the caller; with
 # the group root, as the stand-in of an access list.
@@ -351,27 +371,27 @@ AUTOSSH_PASSPHRASE='exec:cat "$FAKESSH_DIR/secret"; sleep 0.3;
 up
 wait_asked 1
 is "$(asked 1)" "$answered" "exec: the answer comes before the command's end"
-check "exec: the command may come to its end" wait_for 10 '[ -s "$dir/after" ]'
+check "exec: the command may come to its end" wait_for 60 '[ -s "$dir/after" ]'
 stop
 
 # A command that hangs holds up nothing but its own question.
 begin "ask '$KEY' hang"
 AUTOSSH_PASSPHRASE='exec:echo $$ >"$FAKESSH_DIR/command"; exec sleep 1000'
 up
-wait_for 20 '[ -s "$dir/command" ]'
+wait_for 60 '[ -s "$dir/command" ]'
 command=$(cat "$dir/command")
 started_pids="$started_pids $command"
 kill -USR2 "$pid"
-check "exec hangs: USR2 is answered" wait_for 10 'log_text | grep -q "^status:"'
+check "exec hangs: USR2 is answered" wait_for 60 'log_text | grep -q "^status:"'
 kill -USR1 "$pid"
 check "exec hangs: USR1 starts another ssh" wait_starts 2
 check "exec hangs: the command of the first is ended" \
-    wait_for 10 '! alive "$command"'
-wait_for 20 '[ "$(cat "$dir/command")" != "$command" ]'
+    wait_for 60 '! alive "$command"'
+wait_for 60 '[ "$(cat "$dir/command")" != "$command" ]'
 command=$(cat "$dir/command")
 stop
 is "$status" 1 "exec hangs: TERM ends autossh"
-check "exec hangs: and the command" wait_for 10 '! alive "$command"'
+check "exec hangs: and the command" wait_for 60 '! alive "$command"'
 is "$(private)" "" "exec hangs: the private directory is gone"
 
 # Tests of the monitor go on as well.
@@ -382,7 +402,7 @@ start AUTOSSH_FIRST_POLL=1 AUTOSSH_POLL=1 -M "$port" -N h
 wait_log "connection ok"
 helper "$KEY" >"$dir/answer" &
 asking=$!
-wait_for 20 '[ -s "$dir/command" ]'
+wait_for 60 '[ -s "$dir/command" ]'
 passed=$(log_count "connection ok")
 check "exec hangs: tests pass meanwhile" \
     wait_log "connection ok" $((passed + 2))
@@ -477,13 +497,13 @@ if command -v socat >/dev/null; then
 	    until [ -e "$FAKESSH_DIR/go-on" ]; do sleep 0.02; done
 	    cat "$FAKESSH_DIR/secret"'
 	up
-	wait_for 20 '[ -e "$dir/asked-for" ]'
+	wait_for 60 '[ -e "$dir/asked-for" ]'
 	many=0
 	while [ "$many" -lt 20 ]; do
 		many=$((many + 1))
 		peer silent
 	done
-	wait_for 20 '[ "$(ps -A -o args= | grep -cF "$(private)/a")" -ge 20 ]'
+	wait_for 60 '[ "$(ps -A -o args= | grep -cF "$(private)/a")" -ge 20 ]'
 	touch "$dir/go-on"
 	wait_asked 1
 	is "$(asked 1)" "$answered" \
@@ -593,7 +613,7 @@ wait_asked 1
 first=$(private)
 kill -KILL "$pid"
 wait_exit
-wait_for 20 '[ -z "$(left)" ]'
+wait_for 60 '[ -z "$(left)" ]'
 rm "$dir/asked"
 up
 wait_asked 1
@@ -694,7 +714,7 @@ if [ -r "/proc/$$/status" ]; then
 		secret_case $flag
 		check "memory $flag: a page is locked" memory_locked "$pid"
 		kill "$pid"
-		wait_for 20 '[ -z "$(left)" ]'
+		wait_for 60 '[ -z "$(left)" ]'
 	done
 	case $(ulimit -l) in
 	unlimited) limit= ;;
@@ -732,7 +752,7 @@ dumps() {
 	(cd "$tmp/core" && rm -f ./* && ulimit -c unlimited && exec sleep 600) &
 	dumps_pid=$!
 	started_pids="$started_pids $dumps_pid"
-	wait_for 10 '[ "$(comm_of "$dumps_pid")" = sleep ]'
+	wait_for 60 '[ "$(comm_of "$dumps_pid")" = sleep ]'
 	kill -SEGV "$dumps_pid"
 	wait "$dumps_pid"
 	forget "$dumps_pid"
@@ -743,7 +763,7 @@ if [ "$cores" = unlimited ] && dumps 2>/dev/null; then
 	cd "$tmp/core" || exit
 	secret_case
 	kill -SEGV "$pid"
-	wait_for 20 '! alive "$pid"'
+	wait_for 60 '! alive "$pid"'
 	is "$(ls "$tmp/core")" "" "SEGV: no core file"
 	cd - >/dev/null || exit
 else
@@ -757,20 +777,20 @@ if [ "$(id -u)" -eq 0 ] && command -v gcore >/dev/null; then
 	    "core by a debugger: before, the answer came"
 	# A signal's frame saves what the registers hold.
 	kill -USR2 "$pid"
-	wait_for 10 'log_text | grep -q "^status:"'
+	wait_for 60 'log_text | grep -q "^status:"'
 	gcore -o "$dir/core" "$pid" >/dev/null 2>&1
 	check "core by a debugger: it is there" \
 	    grep -aqF AUTOSSH_PASSPHRASE= "$dir/core.$pid"
 	is "$(grep -acF staple "$dir/core.$pid")" 0 \
 	    "core by a debugger: without the secret"
 	kill "$pid"
-	wait_for 20 '[ -z "$(left)" ]'
+	wait_for 60 '[ -z "$(left)" ]'
 
 	begin "ask '$KEY' hang"
 	AUTOSSH_PASSPHRASE='exec:cat "$FAKESSH_DIR/secret"'
 	up
 	wait_asked 1
-	wait_for 10 '[ "$(ps -A -o ppid= | grep -cx " *$pid")" -eq 1 ]'
+	wait_for 60 '[ "$(ps -A -o ppid= | grep -cx " *$pid")" -eq 1 ]'
 	gcore -o "$dir/core" "$pid" >/dev/null 2>&1
 	is "$(grep -acF staple "$dir/core.$pid")" 0 \
 	    "core by a debugger, exec: without the secret"
@@ -790,6 +810,6 @@ done
 is "$seen" "" "the secret is in no argument, environment, log or file"
 is "$(awk '$1 > 2' "$dir/fds.1")" "" "ssh has no descriptor of ours"
 kill "$pid"
-wait_for 20 '[ -z "$(left)" ]'
+wait_for 60 '[ -z "$(left)" ]'
 
 done_testing
