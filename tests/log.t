@@ -208,7 +208,7 @@ like "$(cat "$dir/err")" 'autossh\[[0-9]+\]: starting ssh \(count 1\)' \
     "/dev/stderr"
 # The caller's, not the /dev/null that the background has.
 for place in AUTOSSH_LOGFILE=/dev/stdout AUTOSSH_LOGFILE=/dev/stderr \
-    "unset:AUTOSSH_LOGFILE AUTOSSH_NTSERVICE=yes"; do
+    AUTOSSH_LOGFILE=/dev/fd/1 "unset:AUTOSSH_LOGFILE AUTOSSH_NTSERVICE=yes"; do
 	fresh "exit 255; exit 5"
 	# shellcheck disable=SC2086 # words
 	run $place -M 0 -f host
