@@ -212,6 +212,8 @@ refused "/nowhere/log.*No such file" AUTOSSH_LOGFILE=/nowhere/log -M 0
 refused "$tmp.*[Dd]irectory" AUTOSSH_LOGFILE="$tmp" -M 0
 refused "/nowhere/pid.*No such file" AUTOSSH_PIDFILE=/nowhere/pid -M 0
 refused "$tmp.*[Dd]irectory" AUTOSSH_PIDFILE="$tmp" -M 0
+# There is no room for the temporary's name: the first reason counts.
+refused "name too long" AUTOSSH_PIDFILE="$tmp/$(printf %0255d 0)" -M 0
 if [ "$(id -u)" -eq 0 ]; then
 	skip "a file that may not be written" "root may write everything"
 else
