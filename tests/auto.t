@@ -105,7 +105,8 @@ if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null; then
 		(cd / && setpriv --reuid 65534 --regid 65534 --clear-groups -- \
 		    "$@")
 	}
-	check "another user can run the tool" other "$tmp/tool" --now >/dev/null
+	check "another user can run the tool" \
+	    eval 'other "$tmp/tool" --now >/dev/null'
 	check "and comes as far as the directory" other test -x "$base"
 	check "but not into it" eval '! other ls "$place" 2>/dev/null'
 	for name in w r; do

@@ -326,9 +326,11 @@ fi
 is "$(systemd-analyze verify "$units/autossh@.service" 2>&1)" "" \
     "autossh@.service: systemd-analyze verify"
 if systemd-analyze security --help | grep -q -e --threshold; then
-	check "autossh@.service: exposure is 2.0 or less" \
-	    systemd-analyze security --no-pager --offline=yes --threshold=20 \
-	    "$units/autossh@.service" >"$tmp/security"
+	exposure() {
+		systemd-analyze security --no-pager --offline=yes \
+		    --threshold=20 "$units/autossh@.service" >"$tmp/security"
+	}
+	check "autossh@.service: exposure is 2.0 or less" exposure
 	note "$(tail -n 1 "$tmp/security")"
 else
 	skip "autossh@.service: exposure is 2.0 or less" "an older systemd"
