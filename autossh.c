@@ -1460,7 +1460,8 @@ static bool
 terminal_gone(const struct terminal *t)
 {
 	int fd = t->controlling ? terminal_open() : -1;
-	bool gone = t->controlling && fd == -1;
+	bool gone = t->controlling && fd == -1 && errno != EMFILE &&
+		    errno != ENFILE && errno != ENOMEM && errno != EINTR;
 
 	fd_close(&fd);
 	return gone;
