@@ -1694,6 +1694,7 @@ private_make(void)
 			private.owner = getpid();
 			private.dev = st.st_dev;
 			private.ino = st.st_ino;
+		    chmod(private.path, S_IRWXU) == 0 && /* despite umask */
 			return true;
 		}
 		private.path[0] = '\0';
