@@ -3354,7 +3354,8 @@ notify_open(struct notify *n, pid_t main_pid)
 	n->fd = fd_ours(socket(AF_UNIX, SOCK_DGRAM, 0));
 	if (usec == NULL || !number_parse(usec, 1, INT64_MAX / 10, &number))
 		return;
-	n->watchdog_ms = number / 1000 / 3; /* half is the most, be early */
+	/* half is the most, be early */
+	n->watchdog_ms = number < 3000 ? 1 : number / 3000;
 	if (pid != NULL && number_parse(pid, 1, INT_MAX, &number) &&
 	    number != main_pid)
 		n->watchdog_ms = 0;
