@@ -1395,9 +1395,11 @@ signals_run(sigset_t *caught)
 {
 	unsigned char bytes[256];
 	ssize_t n, i;
+	int round;
 
 	sigemptyset(caught);
-	do {
+	/* bounded, or a flood of signals could keep us here */
+	for (round = 0; round < 256; round++) {
 		n = read(signal_pipe[0], bytes, sizeof(bytes));
 		for (i = 0; i < n; i++)
 			sigaddset(caught, bytes[i]);
@@ -2174,13 +2176,15 @@ caller_oldest(const struct monitor *m)
  * oldest making room where there is none; else they are turned away.
  */
 static void
-monitor_accept(struct monitor *m, int64_t now)
+monitor_accept(struct monitor *m, const struct pollset *set, int64_t now)
 {
 	bool hear = m->phase != TEST_NONE && m->due != NEVER;
 	struct caller *c;
-	int fd;
+	int i, fd;
 
-	while (m->ncallers < CALLERS_MOST) {
+	if (!pollset_ready(set, m->listener.fd))
+		return;
+	for (i = 0; i < BACKLOG && m->ncallers < CALLERS_MOST; i++) {
 		fd = listener_accept(&m->listener, now);
 		if (fd == -1)
 			break;
@@ -2193,11 +2197,12 @@ monitor_accept(struct monitor *m, int64_t now)
 		c->matched = 0;
 		c->due = now + m->timeout_ms;
 	}
-	if (m->ncallers > 0 &&
-	    (m->ncallers == CALLERS_MOST || m->listener.due != 0)) {
+	if (m->ncallers == 0)
+		return;
+	/* who waits where none could be accepted needs room; else poll tells */
+	if (i == 0)
 		caller_drop(m, caller_oldest(m));
-		m->listener.due = 0;
-	}
+	m->listener.due = 0;
 }
 
 /* Hears the callers.  Strangers are dropped; the echo has no second chance. */
@@ -2311,7 +2316,7 @@ monitor_run(struct monitor *m, const struct pollset *set, int64_t now)
 		monitor_repeat(m, now);
 	if (m->phase != TEST_NONE || now >= m->next_due)
 		r = test_step(m, set, now);
-	monitor_accept(m, now);
+	monitor_accept(m, set, now);
 	return r == TEST_OPEN ? r : test_end(m, r, now);
 }
 
@@ -2785,13 +2790,18 @@ askpass_room(struct askpass *a)
 
 /* Accepts helpers.  Only our own user's are heard. */
 static void
-askpass_accept(struct askpass *a, int64_t now)
+askpass_accept(struct askpass *a, const struct pollset *set, int64_t now)
 {
 	struct asker *asker;
 	uid_t uid;
-	int fd;
+	int i, fd;
 
-	while ((fd = listener_accept(&a->listener, now)) != -1) {
+	if (!pollset_ready(set, a->listener.fd))
+		return;
+	for (i = 0; i < BACKLOG; i++) {
+		fd = listener_accept(&a->listener, now);
+		if (fd == -1)
+			return;
 		if (!peer_uid(fd, &uid) || uid != geteuid() ||
 		    !askpass_room(a)) {
 			close(fd);
@@ -3105,7 +3115,7 @@ askpass_run(struct askpass *a, const struct pollset *set, int64_t now)
 		    !asker_judge(a, i, now))
 			right = false;
 	}
-	askpass_accept(a, now);
+	askpass_accept(a, set, now);
 	return right;
 }
 
@@ -3561,18 +3571,14 @@ background_await(pid_t child, int fd)
  * descriptor to pass to that.
  */
 static int
-background_start(void)
+background_start(const struct signals *signals)
 {
-	struct sigaction old;
 	int fds[2], null, stderr_fd;
 	pid_t child;
 
 	if (pipe(fds) == -1 || (null = open("/dev/null", O_RDWR)) == -1 ||
 	    (stderr_fd = fcntl(2, F_DUPFD_CLOEXEC, 3)) == -1)
 		die("cannot go to the background: %s", strerror(errno));
-	/* where it is ignored, a child leaves no status */
-	sigaction(SIGCHLD, NULL, &old);
-	(void)signal(SIGCHLD, SIG_DFL);
 	child = fork();
 	if (child == -1)
 		die("cannot go to the background: %s", strerror(errno));
@@ -3581,7 +3587,6 @@ background_start(void)
 		close(fds[1]);
 		background_await(child, fds[0]);
 	}
-	sigaction(SIGCHLD, &old, NULL);
 	logger.stderr_fd = stderr_fd;
 	close(fds[0]);
 	(void)setsid();
@@ -3602,6 +3607,8 @@ background_ready(int *fd)
 	fd_close(fd);
 	fd_close(&logger.stderr_fd);
 }
+		signals_restore(signals);
+		(void)signal(SIGCHLD, SIG_DFL); /* ignored: no status */
 
 /* ---- the ssh process --------------------------------------------------- */
 
@@ -4550,7 +4557,7 @@ main_open(struct supervisor *s, const struct monitor_port *port)
 
 	log_open(s->set); /* /dev/stdout is the caller's, with -f too */
 	if (s->cmd->background)
-		s->ready_fd = background_start();
+		s->ready_fd = background_start(&s->signals);
 	if (s->timing->lifetime_ms > 0)
 		s->life_due = now_ms() + s->timing->lifetime_ms;
 	if (atexit(main_clean) != 0)
