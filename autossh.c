@@ -1401,9 +1401,11 @@ signals_run(sigset_t *caught)
 	/* bounded, or a flood of signals could keep us here */
 	for (round = 0; round < 256; round++) {
 		n = read(signal_pipe[0], bytes, sizeof(bytes));
+		if (n == -1 && errno != EINTR)
+			break;
 		for (i = 0; i < n; i++)
 			sigaddset(caught, bytes[i]);
-	} while (n > 0 || (n == -1 && errno == EINTR));
+	}
 }
 
 /* The signal to exit among CAUGHT, or 0. */
@@ -1692,11 +1694,11 @@ private_make(void)
 			return false;
 		}
 		if (mkdtemp(private.path) != NULL &&
+		    chmod(private.path, S_IRWXU) == 0 && /* despite umask */
 		    lstat(private.path, &st) == 0) {
 			private.owner = getpid();
 			private.dev = st.st_dev;
 			private.ino = st.st_ino;
-		    chmod(private.path, S_IRWXU) == 0 && /* despite umask */
 			return true;
 		}
 		private.path[0] = '\0';
@@ -2389,6 +2391,25 @@ secret_length(const char *secret)
 	return n;
 }
 
+/* The signal that came while the question stood; a handler has no argument. */
+static volatile sig_atomic_t ask_signal;
+
+static void
+ask_note(int sig)
+{
+	ask_signal = sig;
+}
+
+/* Whether a signal to exit, or at the question any, has come at the start. */
+static bool
+signals_end_start(void)
+{
+	sigset_t caught;
+
+	signals_run(&caught);
+	return ask_signal != 0 || signals_exit(&caught) != 0;
+}
+
 /*
  * Reads the first line of FD into LINE.  With READ_MORE, reads until it is
  * complete.  Returns NULL, or what is wrong.
@@ -2399,10 +2420,10 @@ line_read(int fd, char line[SECRET_MOST + 1])
 	size_t n = 0;
 	ssize_t got = 1;
 
-	while (n < SECRET_MOST && got > 0) {
+	while (n < SECRET_MOST && got != 0) {
 		/* byte by byte: a terminal or pipe may hold more than ours */
 		got = read(fd, line + n, 1);
-		if (got == -1)
+		if (got == -1 && (errno != EINTR || signals_end_start()))
 			return strerror(errno);
 		if (got == 1 && line[n++] == '\n')
 			break;
@@ -2412,15 +2433,6 @@ line_read(int fd, char line[SECRET_MOST + 1])
 		return "the first line is too long";
 	line[secret_length(line)] = '\0';
 	return line[0] == '\0' ? "the first line is empty" : NULL;
-}
-
-/* The signal that came while the question stood; a handler has no argument. */
-static volatile sig_atomic_t ask_signal;
-
-static void
-ask_note(int sig)
-{
-	ask_signal = sig;
 }
 
 /*
@@ -2491,8 +2503,11 @@ passphrase_ask(const char *destination)
 	do {
 		ask_signal = 0;
 		wrong = ask_once(tty, question);
-		if (ask_signal != 0)
+		if (ask_signal == SIGTSTP || ask_signal == SIGTTIN ||
+		    ask_signal == SIGTTOU)
 			(void)raise(ask_signal);
+		else if (ask_signal != 0)
+			die("received signal to exit (%d)", (int)ask_signal);
 	} while (ask_signal != 0);
 	close(tty);
 	if (wrong != NULL)
@@ -2547,6 +2562,14 @@ passphrase_file(const char *path)
 		wrong = line_read(fd, secrets->used);
 	fd_close(&fd);
 	return wrong;
+}
+
+/* Checks the descriptor while none that is open is ours. */
+static void
+passphrase_check(const struct passphrase_from *from)
+{
+	if (from->source == PASSPHRASE_FD && fcntl(from->fd, F_GETFD) == -1)
+		die("AUTOSSH_PASSPHRASE=fd:%d: %s", from->fd, strerror(errno));
 }
 
 /* Gets what can be had at the start, and checks what is there to be checked. */
@@ -3585,6 +3608,8 @@ background_start(const struct signals *signals)
 	if (child > 0) {
 		secrets_wipe();
 		close(fds[1]);
+		signals_restore(signals);
+		(void)signal(SIGCHLD, SIG_DFL); /* ignored: no status */
 		background_await(child, fds[0]);
 	}
 	logger.stderr_fd = stderr_fd;
@@ -3607,8 +3632,6 @@ background_ready(int *fd)
 	fd_close(fd);
 	fd_close(&logger.stderr_fd);
 }
-		signals_restore(signals);
-		(void)signal(SIGCHLD, SIG_DFL); /* ignored: no status */
 
 /* ---- the ssh process --------------------------------------------------- */
 
@@ -4565,7 +4588,6 @@ main_open(struct supervisor *s, const struct monitor_port *port)
 	if (!s->monitor.on)
 		log_msg(LOG_INFO, "port set to 0, monitoring disabled");
 	timing_report(s->timing);
-	signals_open(&s->signals);
 	terminal_save(&s->terminal);
 	if (s->cmd->background)
 		sayings_open(&s->sayings);
@@ -4604,7 +4626,9 @@ main(int argc, char **argv)
 	settings_read(&set);
 	main_monitor_port(&port, &set, &cmd);
 	timing_derive(&timing, &set, cmd.background);
-	(void)passphrase_from_parse(set.passphrase, &from); /* checked */
+	(void)passphrase_from_parse(set.passphrase, &from); /* is right */
+	passphrase_check(&from);
+	signals_open(&s.signals);
 	passphrase_open(&from, cmd.destination);
 
 	main_plan(&s, &set, &cmd, &port, &timing, &from);

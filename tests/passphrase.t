@@ -305,7 +305,7 @@ if [ -n "$TERMINAL" ]; then
 	begin
 	tty_start
 	asked=0
-	for key in C-c:130 'C-\:131' C-d:1 TERM:143; do
+	for key in C-c:1 'C-\:1' C-d:1 TERM:1; do
 		asked=$((asked + 1))
 		tty_runs -f -N server
 		tty_asked "$asked"
