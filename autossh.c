@@ -3596,6 +3596,7 @@ background_await(pid_t child, int fd)
 static int
 background_start(const struct signals *signals)
 {
+	struct signals callers = *signals;
 	int fds[2], null, stderr_fd;
 	pid_t child;
 
@@ -3608,8 +3609,9 @@ background_start(const struct signals *signals)
 	if (child > 0) {
 		secrets_wipe();
 		close(fds[1]);
-		signals_restore(signals);
-		(void)signal(SIGCHLD, SIG_DFL); /* ignored: no status */
+		/* where it is ignored, a child leaves no status */
+		sigdelset(&callers.ignored, SIGCHLD);
+		signals_restore(&callers);
 		background_await(child, fds[0]);
 	}
 	logger.stderr_fd = stderr_fd;
