@@ -5,7 +5,7 @@
 #
 # usage: need COMMAND:PACKAGE ...
 #
-# Where a COMMAND is missing, its PACKAGE (Debian's name) is installed with
+# Where a COMMAND (or a file, by its path) is missing, its PACKAGE (Debian's name) is installed with
 # apt-get, as root or through sudo.  Where that is not possible, need says what
 # is missing and how to get it, and ends the script with status 1.
 
@@ -16,6 +16,7 @@ need() {
 	need_commands=
 	for need_pair in "$@"; do
 		command -v "${need_pair%%:*}" >/dev/null && continue
+		[ -f "${need_pair%%:*}" ] && continue
 		need_commands="$need_commands ${need_pair%%:*}"
 		need_packages="$need_packages ${need_pair#*:}"
 	done
