@@ -1647,6 +1647,7 @@ test_notify_open(void)
 		{ "/run/notify", "3000000", "4711", true, 1000 },
 		{ "/run/notify", "3000000", "4712", true, 0 },
 		{ "/run/notify", "3000000", "x", true, 1000 },
+		{ "/run/notify", "2999", NULL, true, 1 },
 		{ "/run/notify", "0", NULL, true, 0 },
 		{ "/run/notify", "soon", NULL, true, 0 },
 	};
