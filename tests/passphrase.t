@@ -76,7 +76,8 @@ tunnel_up() {
 }
 
 leads_to_sshd() {
-	ssh-keyscan -T 5 -t ed25519 -p "$1" 127.0.0.1 2>/dev/null | grep -q "ssh-"
+	ssh-keyscan -T 5 -t ed25519 -p "$1" 127.0.0.1 2>/dev/null |
+	    grep -q "ssh-"
 }
 
 passes() {
@@ -637,7 +638,7 @@ destination_down() {
 	) >"$conf"
 	(umask 077 && printf '%s\n' "$SECRET" >"$dir/secret")
 	tunnel_up AUTOSSH_PASSPHRASE=file:"$dir/secret" "$@" -J jump
-	check "jump host's password is right, the destination down $*: goes on" \
+	check "jump host's password right, the destination down $*: goes on" \
 	    wait_log "starting ssh (count 7)" 1 60
 	check "the jump host $*: accepted it" accepted 6
 	is "$(log_text | grep -c "^passphrase rejected")" 0 \
