@@ -42,7 +42,7 @@ show() {
 
 # What has been added to autossh's log, a line each.
 show_log() {
-	[ -f "$AUTOSSH_LOGFILE" ] || return 0
+	[ -f "${AUTOSSH_LOGFILE-}" ] || return 0
 	sed -n "$((shown + 1)),\$p" "$AUTOSSH_LOGFILE" |
 	    sed "s/^[0-9/]* \\(.*\\)/    $dim\\1$plain/"
 	shown=$(wc -l <"$AUTOSSH_LOGFILE")
@@ -197,6 +197,10 @@ trap 'exit 1' HUP INT PIPE TERM
 need ssh:openssh-client ssh-keygen:openssh-client sshd:openssh-server ps:procps
 if [ -z "${AUTOSSH-}" ]; then
 	need gcc:gcc make:make autoconf:autoconf automake:automake
+	# A tree that is configured itself cannot be built elsewhere.
+	if [ -z "${BUILD_DIR-}" ] && [ -f "$source_dir/config.status" ]; then
+		build_dir=$source_dir
+	fi
 	title "Building autossh"
 	mkdir -p "$build_dir"
 	cd "$source_dir"
