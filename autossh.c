@@ -4109,16 +4109,14 @@ supervisor_report_death(const struct supervisor *s, int status, enum verdict v)
 		    "ssh exited prematurely with status %d; "
 		    "autossh exiting%s",
 		    n, words);
-		log_msg(LOG_INFO,
-		    "with AUTOSSH_GATETIME=0 it would be started again");
+		if (policy_death(status, true, 0, 0, s->set->ntservice) ==
+		    VERDICT_RESTART)
+			log_msg(LOG_INFO,
+			    "with AUTOSSH_GATETIME=0 it would be started "
+			    "again");
 	} else {
 		log_msg(LOG_INFO,
 		    "ssh exited with status %d; autossh exiting%s", n, words);
-		if (v == VERDICT_EXIT && s->cmd->no_command)
-			log_msg(LOG_INFO,
-			    "if ssh was not meant to end, a ControlMaster may "
-			    "have taken the session over (see -o "
-			    "ControlPath=none)");
 	}
 }
 
@@ -4133,6 +4131,10 @@ supervisor_denied(struct supervisor *s, int64_t now, int status)
 {
 	const struct askpass *a = &s->askpass;
 
+	if (v != VERDICT_RESTART && n == 0 && s->cmd->no_command)
+		log_msg(LOG_INFO,
+		    "if ssh was not meant to end, a ControlMaster may have "
+		    "taken the session over (see -o ControlPath=none)");
 	if (!a->answered_server || !WIFEXITED(status) ||
 	    WEXITSTATUS(status) != 255)
 		return false;
