@@ -17,13 +17,14 @@
  * All of this happens in one loop around one poll().  Signal handlers only
  * write to a pipe that the loop reads.  What waits for something is a part
  * with three doors: X_watch() names descriptors, X_due() the next time, X_run()
- * does what can be done now.  Functions that decide make no system call;
- * functions that act decide nothing.
+ * does what can be done now.  What is a matter of rules alone (number_,
+ * cmdline_, policy_, question_, line_match) makes no system call and keeps
+ * nothing.
  *
  * Sections, bottom up: constants and types; systems; small helpers; log;
  * settings; command line; policy; signals; terminal; processes; private
- * directory; monitor; passphrase and its helper; pidfile and background; the
- * ssh process; supervisor; usage and main.
+ * directory; monitor; passphrase and its helper; what ssh says; reports;
+ * pidfile and background; the ssh process; supervisor; usage and main.
  */
 
 #ifdef HAVE_CONFIG_H
@@ -322,7 +323,7 @@ peer_uid(int fd, uid_t *uid)
 }
 #endif
 
-/* Leaves memory out of core dumps, even of one that process_hide() allowed. */
+/* Leaves memory out of core dumps, should process_hide() not prevent one. */
 #if defined(MADV_DONTDUMP)
 #define MADV_LEAVE_OUT MADV_DONTDUMP
 #elif defined(MADV_NOCORE)
@@ -2009,7 +2010,10 @@ monitor_stop(struct monitor *m)
 	m->next_due = NEVER;
 }
 
-/* Has the next test begin now, and be no early one. */
+/*
+ * Has the next test begin now, and be no early one: one that is under way and
+ * early is begun again by monitor_run().
+ */
 static void
 monitor_hurry(struct monitor *m, int64_t now)
 {
@@ -2020,7 +2024,10 @@ monitor_hurry(struct monitor *m, int64_t now)
 		m->next_due = now;
 }
 
-/* Begins a test that is under way again: its time did not count. */
+/*
+ * Drops the test under way and has a new one begin: its time did not count,
+ * since we were stopped, or it was an early one when a real one is due.
+ */
 static void
 monitor_repeat(struct monitor *m, int64_t now)
 {
@@ -2201,7 +2208,10 @@ monitor_accept(struct monitor *m, const struct pollset *set, int64_t now)
 	}
 	if (m->ncallers == 0)
 		return;
-	/* who waits where none could be accepted needs room; else poll tells */
+	/*
+	 * Somebody waits, but no place or no descriptor was left to accept the
+	 * first: the oldest goes.  After that poll() says who still waits.
+	 */
 	if (i == 0)
 		caller_drop(m, caller_oldest(m));
 	m->listener.due = 0;
@@ -2400,22 +2410,25 @@ ask_note(int sig)
 	ask_signal = sig;
 }
 
-/* Whether a signal to exit, or at the question any, has come at the start. */
-static bool
-signals_end_start(void)
+/* Before the main loop: ends autossh if a signal to exit has come. */
+static void
+signals_start(void)
 {
 	sigset_t caught;
+	int sig;
 
 	signals_run(&caught);
-	return ask_signal != 0 || signals_exit(&caught) != 0;
+	sig = signals_exit(&caught);
+	if (sig != 0)
+		die("received signal to exit (%d)", sig);
 }
 
 /*
- * Reads the first line of FD into LINE.  With READ_MORE, reads until it is
- * complete.  Returns NULL, or what is wrong.
+ * Reads the first line of FD into LINE.  START: before the main loop, where
+ * nobody else looks at the signals.  Returns NULL, or what is wrong.
  */
 static const char *
-line_read(int fd, char line[SECRET_MOST + 1])
+line_read(int fd, char line[SECRET_MOST + 1], bool start)
 {
 	size_t n = 0;
 	ssize_t got = 1;
@@ -2423,8 +2436,10 @@ line_read(int fd, char line[SECRET_MOST + 1])
 	while (n < SECRET_MOST && got != 0) {
 		/* byte by byte: a terminal or pipe may hold more than ours */
 		got = read(fd, line + n, 1);
-		if (got == -1 && (errno != EINTR || signals_end_start()))
+		if (got == -1 && (errno != EINTR || ask_signal != 0))
 			return strerror(errno);
+		if (got == -1 && start)
+			signals_start();
 		if (got == 1 && line[n++] == '\n')
 			break;
 	}
@@ -2473,7 +2488,7 @@ ask_once(int tty, const char *question)
 			FD_SET(tty, &readable);
 			if (pselect(tty + 1, &readable, NULL, NULL, NULL,
 				&mask) == 1)
-				wrong = line_read(tty, secrets->kept);
+				wrong = line_read(tty, secrets->kept, true);
 			(void)!write(tty, "\n", 1);
 		}
 		(void)tcsetattr(tty, TCSAFLUSH, &modes);
@@ -2518,7 +2533,7 @@ passphrase_ask(const char *destination)
 static void
 passphrase_fd(int fd)
 {
-	const char *wrong = line_read(fd, secrets->kept);
+	const char *wrong = line_read(fd, secrets->kept, true);
 
 	if (wrong != NULL)
 		die("AUTOSSH_PASSPHRASE=fd:%d: %s", fd, wrong);
@@ -2559,7 +2574,7 @@ passphrase_file(const char *path)
 		wrong = "not a regular file that is yours or root's and that "
 			"no one else can read (chmod 600)";
 	else
-		wrong = line_read(fd, secrets->used);
+		wrong = line_read(fd, secrets->used, false);
 	fd_close(&fd);
 	return wrong;
 }
@@ -3872,8 +3887,6 @@ static void
 supervisor_up(struct supervisor *s, int64_t now)
 {
 	s->up_due = NEVER;
-	if (s->up_since != -1)
-		return;
 	s->up_since = s->started_at;
 	notify_ready(&s->notify);
 	supervisor_report(s, now);
@@ -4118,6 +4131,10 @@ supervisor_report_death(const struct supervisor *s, int status, enum verdict v)
 		log_msg(LOG_INFO,
 		    "ssh exited with status %d; autossh exiting%s", n, words);
 	}
+	if (v != VERDICT_RESTART && n == 0 && s->cmd->no_command)
+		log_msg(LOG_INFO,
+		    "if ssh was not meant to end, a ControlMaster may have "
+		    "taken the session over (see -o ControlPath=none)");
 }
 
 /*
@@ -4131,10 +4148,6 @@ supervisor_denied(struct supervisor *s, int64_t now, int status)
 {
 	const struct askpass *a = &s->askpass;
 
-	if (v != VERDICT_RESTART && n == 0 && s->cmd->no_command)
-		log_msg(LOG_INFO,
-		    "if ssh was not meant to end, a ControlMaster may have "
-		    "taken the session over (see -o ControlPath=none)");
 	if (!a->answered_server || !WIFEXITED(status) ||
 	    WEXITSTATUS(status) != 255)
 		return false;
@@ -4316,8 +4329,9 @@ supervisor_tested(struct supervisor *s, int64_t now, enum test_result r)
 
 	if (r == TEST_PASSED) {
 		log_msg(LOG_DEBUG, "connection ok");
-		supervisor_up(s, now);
-		if (s->set->statusfile != NULL)
+		if (s->up_since == -1)
+			supervisor_up(s, now);
+		else if (s->set->statusfile != NULL)
 			supervisor_write_status(s, now);
 		pidfile_touch();
 	} else if (r == TEST_FAILED) {
@@ -4466,7 +4480,7 @@ usage_long(FILE *out)
 	    "  -M port:echo  monitor through PORT and the echo service on "
 	    "remote port ECHO\n"
 	    "  -f            go to the background once ssh has been started\n"
-	    "  -V            print the version\n"
+	    "  -V            print the version; --help prints this\n"
 	    "\n"
 	    "Environment (default):\n");
 	for (i = 0; i < NSETTINGS; i++)
