@@ -522,6 +522,23 @@ model_setting(const struct setting *s, const char *value, int64_t *number)
 	return false;
 }
 
+/*
+ * A text for a number of LEAST..MOST: what the input holds, or a number about
+ * one of the limits, which no fuzzer would guess.
+ */
+static char *
+input_number(
+    struct input *in, int64_t least, int64_t most, char *buf, size_t size)
+{
+	unsigned int how = input_byte(in);
+
+	if (how % 4 != 3)
+		return input_text(in, buf, size);
+	snprintf(buf, size, "%" PRId64,
+	    ((how & 4) ? least : most) + (int64_t)(how / 8 % 4) - 1);
+	return buf;
+}
+
 /* Runs settings_read().  Returns whether it came back. */
 static bool
 settings_taken(struct settings *set)
@@ -545,7 +562,8 @@ fuzz_settings(const uint8_t *data, size_t size)
 	bool good;
 
 	variable_name = s->name;
-	variable_value = input_text(&in, value, sizeof(value));
+	variable_value =
+	    input_number(&in, s->least, s->most, value, sizeof(value));
 	good = model_setting(s, value, &number);
 	must(settings_taken(&set) == good);
 	must(good == (said.lines == 0));
@@ -578,10 +596,13 @@ fuzz_settings(const uint8_t *data, size_t size)
 	must(strcmp(refusal, said.text) == 0);
 }
 
+#define PORT_MOST 512
+
 static void
 fuzz_port(const uint8_t *data, size_t size)
 {
-	static char value[INPUT_MOST], port[INPUT_MOST];
+	static char value[2 * PORT_MOST], port[2 * PORT_MOST];
+	static char first[PORT_MOST], second[PORT_MOST];
 	struct input in = { data, size };
 	struct monitor_port mp;
 	struct settings set = { .port = value };
@@ -590,7 +611,10 @@ fuzz_port(const uint8_t *data, size_t size)
 	char *colon;
 	bool good;
 
-	input_text(&in, value, sizeof(value));
+	input_number(&in, 1, 65534, first, PORT_MOST);
+	input_number(&in, 1, 65535, second, PORT_MOST - 1);
+	snprintf(value, sizeof(value), "%s%s%s", first,
+	    input_byte(&in) % 2 ? ":" : "", second);
 	memcpy(port, value, sizeof(port));
 	colon = strchr(port, ':');
 	if (colon != NULL)
@@ -995,51 +1019,8 @@ struct request {
 	char stream[3 * ASKER_MOST];
 	size_t sent;
 	bool complete;
-	int64_t due;
-	bool answered;
+	int answered; /* in which life of ssh; 0: not */
 };
-
-/* What a complete request says, read in another way. */
-static bool
-request_parse(const struct request *r, const char **hint, size_t *nhint,
-    const char **question)
-{
-	static char text[3 * ASKER_MOST + 1];
-	char *line;
-
-	memcpy(text, r->stream, r->sent);
-	text[r->sent] = '\0';
-	line = strchr(text, '\n');
-	if (line == NULL || strchr(line + 1, '\n') == NULL)
-		return false;
-	*hint = line + 1;
-	*nhint = strcspn(line + 1, "\n");
-	*question = line + 1 + *nhint + 1;
-	return true;
-}
-
-/* Sees what the supervisor has said to R. */
-static void
-request_hear(struct request *r)
-{
-	char got[64], hint[2 * ASKER_MOST];
-	const char *h, *q;
-	size_t n;
-	ssize_t len = recv(r->fd, got, sizeof(got), MSG_DONTWAIT);
-
-	if (len <= 0)
-		return;
-	must(len == 6 && memcmp(got, "SECRET", 6) == 0);
-	must(!r->answered);
-	r->answered = true;
-	must(r->complete);
-	must(r->sent < ASKER_MOST);
-	must(request_parse(r, &h, &n, &q));
-	must(n < sizeof(hint));
-	memcpy(hint, h, n);
-	hint[n] = '\0';
-	must(question_judge(hint, q) == QUESTION_ANSWER);
-}
 
 /* What the requests of one life of ssh have in common. */
 struct asking {
@@ -1048,8 +1029,79 @@ struct asking {
 	struct request requests[16];
 	int nrequests;
 	int64_t now;
-	int answers;
+	int life; /* of ssh, from 1 */
 };
+
+/* What a complete request says, read in another way. */
+struct question {
+	char text[3 * ASKER_MOST + 1];
+	long asked_by;
+	const char *hint, *question;
+};
+
+static bool
+question_parse(struct question *q, const struct request *r)
+{
+	char *hint, *end;
+
+	memcpy(q->text, r->stream, r->sent);
+	q->text[r->sent] = '\0';
+	hint = strchr(q->text, '\n');
+	end = hint == NULL ? NULL : strchr(hint + 1, '\n');
+	if (end == NULL)
+		return false;
+	*hint = *end = '\0';
+	q->asked_by = strtol(q->text, NULL, 10);
+	q->hint = hint + 1;
+	q->question = end + 1;
+	return true;
+}
+
+/* No ssh may be told twice: it would log in with a wrong password again. */
+static void
+check_told_once(
+    const struct asking *k, const struct request *r, const struct question *q)
+{
+	static struct question other;
+	int i;
+
+	for (i = 0; i < k->nrequests; i++) {
+		const struct request *o = &k->requests[i];
+
+		if (o == r || o->answered != k->life ||
+		    !question_parse(&other, o))
+			continue;
+		must(other.asked_by != q->asked_by ||
+		     strcmp(other.question, q->question) != 0);
+	}
+}
+
+/* Sees what the supervisor has said to R. */
+static void
+request_hear(const struct asking *k, struct request *r)
+{
+	static struct question q;
+	char got[64];
+	ssize_t len = recv(r->fd, got, sizeof(got), MSG_DONTWAIT);
+
+	if (len <= 0)
+		return;
+	must(len == 6 && memcmp(got, "SECRET", 6) == 0);
+	must(r->answered == 0);
+	must(r->complete && r->sent < ASKER_MOST);
+	must(question_parse(&q, r));
+	must(question_judge(q.hint, q.question) == QUESTION_ANSWER);
+	check_told_once(k, r, &q);
+	r->answered = k->life;
+}
+
+/* ssh has died. */
+static void
+asking_stop(struct asking *k)
+{
+	askpass_stop(&k->a);
+	k->life++;
+}
 
 static void
 asking_run(struct asking *k)
@@ -1067,7 +1119,7 @@ asking_run(struct asking *k)
 	}
 	for (i = 0; i < k->nrequests; i++) {
 		if (k->requests[i].fd != -1)
-			request_hear(&k->requests[i]);
+			request_hear(k, &k->requests[i]);
 	}
 	must((int)k->a.nanswered >= before);
 	must(k->a.nanswered <= ANSWERED_MOST);
@@ -1075,7 +1127,7 @@ asking_run(struct asking *k)
 	must(askpass_due(&k->a) > k->now);
 	if (!right) { /* the supervisor ends ssh */
 		must(k->a.nanswered > 0);
-		askpass_stop(&k->a);
+		asking_stop(k);
 	}
 }
 
@@ -1136,7 +1188,7 @@ asking_step(struct asking *k, struct input *in)
 		if (n < 250 && k->nrequests > 0)
 			fd_close(&r->fd);
 		else
-			askpass_stop(&k->a);
+			asking_stop(k);
 		break;
 	}
 	asking_run(k);
@@ -1159,9 +1211,10 @@ fuzz_asker(const uint8_t *data, size_t size)
 	k.a.listener.fd = listener;
 	k.nrequests = 0;
 	k.now = 1000;
+	k.life = 1;
 	for (steps = 0; in.left > 0 && steps < 200; steps++)
 		asking_step(&k, &in);
-	askpass_stop(&k.a);
+	asking_stop(&k);
 	for (i = 0; i < k.nrequests; i++)
 		fd_close(&k.requests[i].fd);
 	abstract_drain(listener);
