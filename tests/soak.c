@@ -285,7 +285,8 @@ struct life {
 	int tries;    /* as the backoff must count them */
 	bool tries_known;
 	int fds;     /* open when nothing goes on; 0: not known yet */
-	long pages;  /* resident, after the first starts; 0: not yet */
+	long memory; /* in KiB, after the first starts; 0: not known yet */
+	int least;   /* starts before its end may come */
 	int rotated; /* logs that were renamed */
 };
 
@@ -303,8 +304,8 @@ static struct {
 	int lives, restarts, events, checked_waits, prods, tests, settled;
 	int ends[8];
 	int64_t longest_late, lateness;
-	long pages_first, pages_most;
-	int strangers;
+	long memory_most, memory_growth; /* in KiB */
+	int strangers, most_starts;
 } soak;
 
 static struct life life;
@@ -467,21 +468,28 @@ autossh_fds(void)
 	return n;
 }
 
-/* How many pages of it are resident. */
+/*
+ * How much memory of its own it has in use, in KiB.  (What it has of programs
+ * and libraries comes and goes as the kernel likes.)
+ */
 static long
-autossh_pages(void)
+autossh_memory(void)
 {
-	char path[64], text[128] = "";
+	static const char name[] = "RssAnon:";
+	char path[64], line[128];
+	long kib = 0;
 	FILE *f;
 
-	snprintf(path, sizeof(path), "/proc/%ld/statm", (long)life.pid);
+	snprintf(path, sizeof(path), "/proc/%ld/status", (long)life.pid);
 	f = fopen(path, "r");
 	if (f == NULL)
 		return 0;
-	if (fgets(text, sizeof(text), f) == NULL)
-		text[0] = '\0';
+	while (fgets(line, sizeof(line), f) != NULL) {
+		if (strncmp(line, name, strlen(name)) == 0)
+			kib = number(line + strlen(name));
+	}
 	fclose(f);
-	return number(text + strcspn(text, " "));
+	return kib;
 }
 
 /* ---- the log ------------------------------------------------------------ */
@@ -591,6 +599,8 @@ story_check(void)
 	    st.deaths != st.starts - 1)
 		violation("the log has %d starts, but %d deaths", st.starts,
 		    st.deaths);
+	if (st.starts > soak.most_starts)
+		soak.most_starts = st.starts;
 	soak.restarts += st.starts > 0 ? st.starts - 1 : 0;
 	return st.starts;
 }
@@ -676,9 +686,11 @@ __attribute__((noreturn)) static void
 autossh_exec(void)
 {
 	int null = open("/dev/null", O_RDWR);
+	int sig;
 
 	setsid();
-	signal(SIGPIPE, SIG_DFL);
+	for (sig = 1; sig < NSIG; sig++)
+		(void)signal(sig, SIG_DFL); /* a shell's "&" ignores INT */
 	dup2(null, 0);
 	dup2(null, 1);
 	if (getenv("SOAK_STDERR") == NULL)
@@ -713,6 +725,7 @@ life_begin(void)
 	shared->pid = 0;
 	life.poll = 1 + (int)pick(3);
 	life.maxstart = pick(6) == 0 ? 2 + (int)pick(60) : 0;
+	life.least = life.maxstart == 0 && pick(10) == 0 ? 1500 : 0;
 	life.tries_known = true;
 	life.monitored = true;
 	switch (pick(5)) {
@@ -1058,6 +1071,7 @@ do_noise(void)
 		kill(life.pid, sigs[pick(COUNT(sigs))]);
 		sleep_us(pick(300));
 	}
+	life.tries_known = false; /* a HUP may yet shorten the next wait */
 	must_live();
 	if (shared->starts != before && shared->traffic == TRAFFIC_PASS &&
 	    !process_alive(shared->pid))
@@ -1189,7 +1203,7 @@ do_settle(void)
 {
 	int64_t end = now_us() + PATIENCE;
 	int passed, fds;
-	long pages;
+	long memory;
 
 	event("all is quiet");
 	strangers_leave();
@@ -1217,18 +1231,17 @@ do_settle(void)
 		sleep_us(700 * MS); /* the end of a test's timeouts */
 		life.fds = autossh_fds();
 	}
-	pages = autossh_pages();
-	if (life.pages == 0 && shared->starts > 20) {
-		life.pages = pages;
-		if (soak.pages_first == 0)
-			soak.pages_first = pages;
-	}
-	if (pages > soak.pages_most)
-		soak.pages_most = pages;
+	memory = autossh_memory();
+	if (life.memory == 0 && shared->starts > 20)
+		life.memory = memory;
+	if (memory > soak.memory_most)
+		soak.memory_most = memory;
+	if (life.memory != 0 && memory - life.memory > soak.memory_growth)
+		soak.memory_growth = memory - life.memory;
 	/* sanitizers keep what was freed */
-	if (life.pages != 0 && life.pages < 2048 && pages > life.pages + 16)
-		violation(
-		    "%ld pages are resident, %ld were", pages, life.pages);
+	if (life.memory != 0 && life.memory < 4096 && memory > life.memory + 32)
+		violation("%ld KiB of memory are in use, %ld were", memory,
+		    life.memory);
 }
 
 /* ---- events that end autossh -------------------------------------------- */
@@ -1314,23 +1327,24 @@ end_early(void)
 static const struct {
 	void (*run)(void);
 	unsigned int weight;
+	bool ends; /* autossh */
 } happenings[] = {
-	{ do_kill, 400 },
-	{ do_exit, 200 },
-	{ do_usr1, 200 },
-	{ do_burst, 60 },
-	{ do_at_once, 60 },
-	{ do_noise, 60 },
-	{ do_stop, 30 },
-	{ do_strangers, 60 },
-	{ do_rotate, 30 },
-	{ do_clean_tmp, 10 },
-	{ do_settle, 20 },
-	{ do_bad_traffic, 4 },
-	{ do_stubborn, 1 },
-	{ end_by_signal, 10 },
-	{ end_by_ssh, 6 },
-	{ end_by_kill, 6 },
+	{ do_kill, 400, false },
+	{ do_exit, 200, false },
+	{ do_usr1, 200, false },
+	{ do_burst, 60, false },
+	{ do_at_once, 60, false },
+	{ do_noise, 60, false },
+	{ do_stop, 30, false },
+	{ do_strangers, 60, false },
+	{ do_rotate, 30, false },
+	{ do_clean_tmp, 10, false },
+	{ do_settle, 20, false },
+	{ do_bad_traffic, 4, false },
+	{ do_stubborn, 1, false },
+	{ end_by_signal, 10, true },
+	{ end_by_ssh, 6, true },
+	{ end_by_kill, 6, true },
 };
 
 static void
@@ -1344,7 +1358,8 @@ happen(void)
 	n = pick(all);
 	for (i = 0; n >= happenings[i].weight; i++)
 		n -= happenings[i].weight;
-	happenings[i].run();
+	if (shared->starts >= life.least || !happenings[i].ends)
+		happenings[i].run();
 }
 
 /* One autossh, until something ends it or the time is over. */
@@ -1423,9 +1438,10 @@ summary(void)
 	    (double)soak.longest_late / MS, soak.prods);
 	printf("monitor: %d tests on demand passed, %d strangers\n", soak.tests,
 	    soak.strangers);
-	printf("resident: %ld KiB first, %ld KiB at most, in %d looks\n",
-	    soak.pages_first * (sysconf(_SC_PAGESIZE) / 1024),
-	    soak.pages_most * (sysconf(_SC_PAGESIZE) / 1024), soak.settled);
+	printf("memory: %ld KiB at most, growth %ld KiB, in %d looks; most "
+	       "starts of one autossh: %d\n",
+	    soak.memory_most, soak.memory_growth, soak.settled,
+	    soak.most_starts);
 	printf("ends: %d by the number of starts, %d by a signal, %d by ssh, "
 	       "%d killed, %d at their beginning\n",
 	    soak.ends[0], soak.ends[1], soak.ends[2], soak.ends[3],
