@@ -72,6 +72,12 @@ sound_begin=$(now)
 monitor sound "forward" AUTOSSH_POLL=1 AUTOSSH_FIRST_POLL=2 \
     AUTOSSH_PIDFILE="$tmp/pidfile" AUTOSSH_MESSAGE="two words" -M @
 monitor later "pass 2 swallow forward; forward" AUTOSSH_POLL=1 -M @
+# Descriptors: from too few for a start on.
+few="8 9 10 11 12 13"
+for files in $few; do
+	monitor "few_$files" forward "run:files=$files" AUTOSSH_GATETIME=0 \
+	    AUTOSSH_POLL=30 AUTOSSH_FIRST_POLL=1 -M @
+done
 
 # ---- a sound loop
 
@@ -124,6 +130,17 @@ for fault in $faults; do
 	stop
 	is "$status $(left)" "1 " "$name: the end"
 done
+# The last descriptor serves as well as any other.
+down=
+for files in $few; do
+	look "few_$files"
+	wait_for 30 'log_text | grep -q "^connection ok\|^port down" ||
+	    ! alive "$pid"'
+	log_has "connection ok" || ! alive "$pid" || down="$down $files"
+	stop
+done
+is "$down" "" "few descriptors: a test passes, or there is no start"
+like "$(log_text)" "^connection ok\$" "few descriptors: these do"
 look swallow
 check "no connection comes back" \
     log_has "timeout polling to accept read connection"
