@@ -122,6 +122,31 @@ stop
 is "$status" 1 "TERM ends it"
 is "$(ls "$base")" "" "and nothing is left"
 
+# Root may enter every directory, so this takes another user.
+fresh
+cp "$AUTOSSH" "$dir/autossh"
+cp "$FAKESSH" "$dir/ssh"
+chmod 755 "$dir/autossh" "$dir/ssh"
+mkdir -m 777 "$dir/any"
+as="env"
+if [ "$(id -u)" -eq 0 ]; then
+	as="setpriv --reuid 65534 --regid 65534 --clear-groups"
+fi
+# shellcheck disable=SC2086 # words
+if $as true 2>/dev/null; then
+	start run:umask=0177 unset:FAKESSH_DIR FAKESSH_PLAN=forward \
+	    AUTOSSH_PATH="$dir/ssh" AUTOSSH_LOGFILE=/dev/stdout \
+	    AUTOSSH_FIRST_POLL=1 XDG_RUNTIME_DIR="$dir/any" \
+	    exec:${as%% *} ${as#"${as%% *}"} "$dir/autossh" -N host
+	check "a umask that takes the owner's rights: a test passes" \
+	    wait_for 15 'grep -q "connection ok" "$dir/out"'
+	stop
+	is "$status $(ls "$dir/any")" "1 " "and nothing is left"
+else
+	skip "a umask that takes the owner's rights: a test passes" "no setpriv"
+	skip "and nothing is left" "no setpriv"
+fi
+
 # SIGKILL leaves the directory, which harms nobody.
 fresh forward
 start AUTOSSH_FIRST_POLL=1 -N host
@@ -183,6 +208,26 @@ unlike "$(auto_dir 6)" "^$base/" "elsewhere"
 check "and still for its owner alone" \
     test -n "$(find "$(auto_dir 6)" -prune -perm 700 -type d)"
 mkdir "$base"
+# No socket can be made: the lowest that there is now is beyond the limit.
+socket=
+for fd in 3 4 5 6 7 8 9; do
+	case $socket$(readlink "/proc/$pid/fd/$fd" 2>/dev/null) in
+	socket:*) socket=$fd ;;
+	esac
+done
+if [ -n "$socket" ] && prlimit --pid "$pid" "--nofile=$socket:" 2>/dev/null; then
+	rm -rf "$(auto_dir 6)"
+	kill -USR1 "$pid"
+	check "no descriptors are left: the log says so" \
+	    wait_log "cannot make private sockets: Too many open files"
+	unlike "$(log_text)" "^cannot run" "and nothing else"
+	prlimit --pid "$pid" "--nofile=1000:"
+	check "there are some again: a test passes" wait_log "connection ok" 7
+else
+	skip "no descriptors are left: the log says so" "no prlimit or /proc"
+	skip "and nothing else" "no prlimit or /proc"
+	skip "there are some again: a test passes" "no prlimit or /proc"
+fi
 stop
 is "$status $(left)" "1 " "it ends as ever"
 check "nothing is left elsewhere" test ! -e "$(auto_dir 6)"
