@@ -227,6 +227,21 @@ for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
 done
 is "$lost" 0 "1.4g: a signal in the gap goes unnoticed: TERM among starts"
 
+# Nor before there is anything to end: here it waits for a passphrase.
+for name in TERM INT QUIT ABRT; do
+	fresh hang
+	mkfifo "$dir/fifo"
+	start FIFO="$dir/fifo" AUTOSSH_PASSPHRASE=fd:7 exec:sh \
+	    -c 'exec "$0" "$@" 7<>"$FIFO"' "$AUTOSSH" -M 0 host
+	wait_for 10 '[ "$(comm_of "$pid")" != sh ] &&
+	    ps -o caught= -p "$pid" | grep -q "[1-9a-f]"'
+	for other in HUP USR1 USR2 ALRM; do
+		kill "-$other" "$pid"
+	done
+	kill "-$name" "$pid"
+	gone "$name while a passphrase is read: exit 1"
+done
+
 # Twenty new ones, each asked for as soon as the last has come.
 fresh hang
 start AUTOSSH_POLL=1 AUTOSSH_FIRST_POLL=600 -M 0 host
