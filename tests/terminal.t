@@ -314,6 +314,22 @@ check "terminal gone: without -N autossh and ssh end" gone
 is "$(log_text | grep -c '^starting ssh')" 1 \
     "terminal gone: without -N ssh is not started again"
 
+# A terminal that cannot be opened just now is not gone.
+terminal 'exec "$AUTOSSH" -M 0 -t server "NAME=remote exec sh -i"'
+pids
+answers remote 1
+if prlimit --pid "$pid" --nofile=3: 2>/dev/null; then
+	kill -HUP "$pid"
+	kill -USR2 "$pid"
+	wait_for 10 'log_text | grep -q "^status: "'
+	check "HUP without descriptors: the session goes on" answers remote 2
+	prlimit --pid "$pid" --nofile=1000:
+else
+	skip "HUP without descriptors: the session goes on" "no prlimit"
+fi
+terminal_gone
+gone
+
 # ---- a session that comes back
 
 terminal
