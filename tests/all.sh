@@ -59,17 +59,23 @@ summary() {
 	function close_test() {
 		if (test == "")
 			return
-		if (failed > 0 && ended)
+		lines = ended = 0
+		while ((getline line < (test ".log")) > 0) {
+			log_line[++lines] = line
+			if (line ~ /^ERROR: .* - exited with status/)
+				ended = 1
+		}
+		close(test ".log")
+		if (failed > 1 && ended)
 			failed--
 		printf "%s: %d passed, %d failed, %d skipped\n", test,
 		    passed, failed, skipped
-		while ((getline line < (test ".log")) > 0) {
-			if (failed > 0)
-				print "    " line
-			else if (line ~ /^(ok|1\.\.0).*# SKIP/)
-				print "    " line
+		for (i = 1; i <= lines; i++) {
+			if (failed > 0 && log_line[i] !~ /^PASS: /)
+				print "    " log_line[i]
+			else if (log_line[i] ~ /^(ok|1\.\.0).*# SKIP/)
+				print "    " log_line[i]
 		}
-		close(test ".log")
 		all_passed += passed
 		all_failed += failed
 		all_skipped += skipped
@@ -78,15 +84,11 @@ summary() {
 		close_test()
 		test = FILENAME
 		sub(/\.trs$/, "", test)
-		passed = failed = skipped = ended = 0
+		passed = failed = skipped = 0
 	}
 	/^:test-result: *(PASS|XFAIL)/ { passed++ }
 	/^:test-result: *SKIP/ { skipped++ }
-	/^:test-result: *(FAIL|XPASS)/ { failed++ }
-	/^:test-result: *ERROR/ { failed++ }
-	/^:test-result: *ERROR.*exited with status/ {
-		ended = failed > 1
-	}
+	/^:test-result: *(FAIL|XPASS|ERROR)/ { failed++ }
 	END {
 		close_test()
 		if (all_failed == 0 && (status != 0 || all_passed == 0)) {
