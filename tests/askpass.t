@@ -39,6 +39,12 @@ private() {
 	find "$dir/run" -mindepth 1 -maxdepth 1
 }
 
+# How many descriptors autossh has open, where that can be known; to be counted
+# first when a question is answered, since the start of ssh is over then.
+descriptors() {
+	find "/proc/$pid/fd" -mindepth 1 2>/dev/null | grep -c .
+}
+
 # helper QUESTION: what ssh would do; prints the answer.
 helper() {
 	"$(private)/autossh-askpass" "$1" </dev/null
@@ -394,6 +400,19 @@ is "$status" 1 "exec hangs: TERM ends autossh"
 check "exec hangs: and the command" wait_for 60 '! alive "$command"'
 is "$(private)" "" "exec hangs: the private directory is gone"
 
+begin hang
+AUTOSSH_PASSPHRASE='exec:cat "$FAKESSH_DIR/secret"'
+up
+helper "Enter passphrase for /first: " >/dev/null
+before=$(descriptors)
+for count in 1 2 3 4 5; do
+	helper "Enter passphrase for /$count: " >>"$dir/answers"
+done
+is "$(sort -u "$dir/answers")" "$SECRET" "exec, five times: each is answered"
+check "exec, five times: no descriptor is left open" \
+    wait_for 60 '[ "$(descriptors)" = "$before" ]'
+stop
+
 # Tests of the monitor go on as well.
 begin "forward"
 AUTOSSH_PASSPHRASE='exec:echo $$ >"$FAKESSH_DIR/command"; exec sleep 1000'
@@ -490,6 +509,19 @@ if command -v socat >/dev/null; then
 	stop
 	is "$status" 1 "many peers: TERM ends autossh"
 	is "$(private)" "" "many peers: the private directory is gone"
+
+	begin hang
+	up
+	helper "Enter passphrase for /first: " >/dev/null
+	before=$(descriptors)
+	for kind in silent half garbage closes; do
+		peer "$kind"
+	done
+	is "$(helper "$KEY")" "$SECRET" \
+	    "peers of all kinds: a question is answered"
+	check "peers of all kinds: each is hung up on in the end" \
+	    wait_for 60 '[ "$(descriptors)" = "$before" ]'
+	stop
 
 	# Those who say nothing do not take the place of one who waits.
 	begin "ask '$KEY' hang"
