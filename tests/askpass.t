@@ -6,7 +6,7 @@
 # Conditions are evaluated by wait_for, functions called by check, and scripts
 # of cases expand their variables themselves; every sh here has these options of
 # ulimit:
-# shellcheck disable=SC2016,SC2317,SC3045
+# shellcheck disable=SC2016,SC2034,SC2317,SC3045
 
 : "${TEST_LIMIT=600}"
 . "${srcdir:-$(dirname "$0")/..}/tests/lib.sh"
