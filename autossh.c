@@ -2737,8 +2737,8 @@ struct askpass {
 	uint64_t answered[ANSWERED_MOST]; /* in this life of ssh */
 	size_t nanswered;
 	pid_t ssh;            /* the one that was started */
-	bool answered_server; /* it was, what the server asks or judges */
-	int64_t answered_at;  /* the last time, in ms */
+	bool answered_server; /* what a server asks or judges was */
+	int64_t answered_at;  /* the same, to that ssh, the last time; 0 */
 	int refused;          /* questions in this life of ssh */
 };
 
@@ -2806,6 +2806,7 @@ askpass_stop(struct askpass *a)
 	}
 	a->nanswered = 0;
 	a->answered_server = false;
+	a->answered_at = 0;
 	a->refused = 0;
 }
 
@@ -2925,11 +2926,11 @@ asker_answer(struct askpass *a, int i, const char *answer)
 
 	if (answer != NULL) {
 		a->answered[a->nanswered++] = asker_mark(asker);
-		/* a jump host's ssh is another process */
-		if (asker->asked_by == a->ssh &&
-		    !question_of_key(asker->text + asker->question)) {
+		if (!question_of_key(asker->text + asker->question)) {
 			a->answered_server = true;
-			a->answered_at = now_ms();
+			/* a jump host's ssh is another process */
+			if (asker->asked_by == a->ssh)
+				a->answered_at = now_ms();
 		}
 		(void)send(
 		    asker->fd, answer, secret_length(answer), MSG_NOSIGNAL);
@@ -4154,7 +4155,7 @@ supervisor_denied(struct supervisor *s, int64_t now, int status)
 	if (s->sayings.read_fd != -1)
 		return s->sayings.denied;
 	if (s->monitor.chosen && !private_has(PRIVATE_SEND) &&
-	    now - a->answered_at < DENIAL_MS)
+	    a->answered_at != 0 && now - a->answered_at < DENIAL_MS)
 		s->shut_out++;
 	else
 		s->shut_out = 0;
