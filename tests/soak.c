@@ -725,7 +725,8 @@ life_begin(void)
 	shared->pid = 0;
 	life.poll = 1 + (int)pick(3);
 	life.maxstart = pick(6) == 0 ? 2 + (int)pick(60) : 0;
-	life.least = life.maxstart == 0 && pick(10) == 0 ? 1500 : 0;
+	if (life.maxstart == 0 && pick(8) == 0)
+		life.least = pick(6) == 0 ? 1500 : 300;
 	life.tries_known = true;
 	life.monitored = true;
 	switch (pick(5)) {
