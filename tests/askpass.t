@@ -742,7 +742,7 @@ secret_case() {
 
 # Memory is another thing under a sanitizer: more is mapped than disks hold,
 # and nothing is locked.
-if grep -aqE '__(asan|msan|tsan)_init' "$AUTOSSH"; then
+if sanitized; then
 	memory=
 else
 	memory=ours

@@ -335,7 +335,7 @@ real() {
 	fresh
 	free_port
 	tunnel=$port
-	start AUTOSSH_PATH="$SSH" AUTOSSH_GATETIME=0 AUTOSSH_FIRST_POLL=2 \
+	start AUTOSSH_PATH="$SSH" AUTOSSH_GATETIME=0 AUTOSSH_FIRST_POLL=6 \
 	    AUTOSSH_POLL=4 "$@" -F "$SSH_CONFIG" -N \
 	    -L "$tunnel:127.0.0.1:$SSHD_PORT" server
 }

@@ -447,6 +447,7 @@ faults="session_killed server_restarted server_away traffic_dropped
     log_disk_full syslog_away no_descriptors few_descriptors no_processes
     tmp_full autossh_killed"
 program=$AUTOSSH
+! sanitized || faults=$(echo "$faults" | sed 's/few_descriptors//')
 pids=
 for fault in ${FAULTS:-$faults}; do
 	fresh

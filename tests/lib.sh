@@ -431,6 +431,12 @@ got() {
 	    "$dir/got"
 }
 
+# Whether the program under test was built with a sanitizer, which has memory
+# and descriptors of its own.
+sanitized() {
+	grep -aqE '__(asan|msan|tsan)_init' "$AUTOSSH"
+}
+
 # ---- a real server
 
 # sshd_start [LINE]...: a private sshd on 127.0.0.1, run as whoever runs the

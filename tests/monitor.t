@@ -74,6 +74,7 @@ monitor sound "forward" AUTOSSH_POLL=1 AUTOSSH_FIRST_POLL=2 \
 monitor later "pass 2 swallow forward; forward" AUTOSSH_POLL=1 -M @
 # Descriptors: from too few for a start on.
 few="8 9 10 11 12 13"
+! sanitized || few=
 for files in $few; do
 	monitor "few_$files" forward "run:files=$files" AUTOSSH_GATETIME=0 \
 	    AUTOSSH_POLL=30 AUTOSSH_FIRST_POLL=1 -M @
@@ -139,8 +140,12 @@ for files in $few; do
 	log_has "connection ok" || ! alive "$pid" || down="$down $files"
 	stop
 done
-is "$down" "" "few descriptors: a test passes, or there is no start"
-like "$(log_text)" "^connection ok\$" "few descriptors: these do"
+if [ -n "$few" ]; then
+	is "$down" "" "few descriptors: a test passes, or there is no start"
+	like "$(log_text)" "^connection ok\$" "few descriptors: these do"
+else
+	skip "few descriptors" "built with a sanitizer"
+fi
 look swallow
 check "no connection comes back" \
     log_has "timeout polling to accept read connection"
