@@ -21,6 +21,10 @@
  * The first violation ends it, with the events that led there and status 1.
  */
 
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -359,6 +363,22 @@ strangers_leave(void)
 		close(strangers[--nstrangers]);
 }
 
+/* Sends SIG to ssh; its pid may have been given to a stranger since it died. */
+static void
+signal_ssh(int sig)
+{
+	char path[64], program[PATH_MAX];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%ld/exe", (long)shared->pid);
+	n = readlink(path, program, sizeof(program) - 1);
+	if (n <= 0)
+		return;
+	program[n] = '\0';
+	if (strcmp(program, soak.self) == 0)
+		kill(shared->pid, sig);
+}
+
 /* Ends everything that was started, by its pid. */
 static void
 end_all(void)
@@ -367,8 +387,7 @@ end_all(void)
 		kill(life.pid, SIGKILL);
 		waitpid(life.pid, NULL, 0);
 	}
-	if (shared->pid > 0 && shared->driver == getpid())
-		kill(shared->pid, SIGKILL);
+	signal_ssh(SIGKILL);
 	unlink(soak.memory);
 }
 
@@ -952,7 +971,7 @@ do_kill(void)
 
 	event("ssh gets signal %d", sig);
 	expect(&x);
-	kill(shared->pid, sig);
+	signal_ssh(sig);
 	await_next(&x, pick(64) != 0);
 }
 
@@ -1009,7 +1028,7 @@ do_usr1(void)
 
 	event("autossh gets USR1%s", stopped ? ", ssh is stopped" : "");
 	if (stopped)
-		kill(shared->pid, SIGSTOP);
+		signal_ssh(SIGSTOP);
 	expect(&x);
 	kill(life.pid, SIGUSR1);
 	await_next(&x, pick(64) != 0);
@@ -1028,7 +1047,7 @@ do_at_once(void)
 	for (i = 0; i < n; i++) {
 		switch (pick(4)) {
 		case 0:
-			kill(shared->pid, SIGKILL);
+			signal_ssh(SIGKILL);
 			break;
 		case 1:
 			kill(life.pid, SIGUSR1);
@@ -1176,7 +1195,7 @@ do_stubborn(void)
 	event("ssh that ignores TERM");
 	shared->ignore_term = 1;
 	expect(&x);
-	kill(shared->pid, SIGKILL);
+	signal_ssh(SIGKILL);
 	await_start(&x, true);
 	shared->ignore_term = 0;
 	event("USR1 to it");
@@ -1256,7 +1275,7 @@ end_by_signal(void)
 	event("autossh gets signal %d", sig);
 	switch (pick(4)) {
 	case 0:
-		kill(shared->pid, SIGKILL); /* at ^C ssh dies too */
+		signal_ssh(SIGKILL); /* at ^C ssh dies too */
 		sleep_us(pick(500));
 		break;
 	case 1:
