@@ -4497,7 +4497,7 @@ main_print(enum cmdline_action action)
 		usage_long(stdout);
 	else
 		printf("autossh %s\n", VERSION);
-	if (fflush(stdout) == 0)
+	if (fflush(stdout) == 0 && !ferror(stdout))
 		return 0;
 	log_msg(LOG_ERR, "cannot write: %s", strerror(errno));
 	return 1;
