@@ -1401,7 +1401,8 @@ test_question_judge(void)
 	size_t i;
 
 	memset(long_question, ' ', ASKER_MOST);
-	strcat(long_question, "Password: ");
+	snprintf(long_question + ASKER_MOST, sizeof(long_question) - ASKER_MOST,
+	    "Password: ");
 	for (i = 0; i < COUNT(table); i++)
 		ok(question_judge(table[i].hint, table[i].question) ==
 			table[i].want,
