@@ -290,8 +290,11 @@ done
 is "$halves" 0 "read 400 times while it changes: always whole"
 check "it did change" \
     wait_for 20 '[ "$(metric tests_total)" -gt $((before + 2)) ]'
-is "$(sed -n 's/^autossh_tests_total{.*} //p' <&7) $(wc -l <"$dir/status")" \
-    "$before $whole" "a reader who holds the old file reads it to its end"
+cat <&7 >"$dir/held"
+is "$(wc -l <"$dir/held") $(wc -l <"$dir/status")" "$whole $whole" \
+    "a reader who holds the old file reads it to its end"
+check "and it is the old one" \
+    [ "$(sed -n 's/^autossh_tests_total{.*} //p' "$dir/held")" -le "$before" ]
 exec 7<&-
 stop
 
