@@ -27,6 +27,7 @@
 #				it does not come true
 #	wait_log TEXT [COUNT] [SECONDS]	a line of the log that ends in TEXT
 #	log_count TEXT, log_has TEXT, log_text (the log less dates and pids)
+#	log_seconds TEXT TEXT	from the first such line to the first such, s
 #	wait_starts N [SECONDS], starts, started_at N (ms), ssh_pid N, argv N,
 #	words WORD... (as argv prints them), supervisor (autossh's pid, as the
 #	last ssh saw it), alive PID, now (ms), got (the signals that ssh got)
@@ -150,7 +151,7 @@ cleanup() {
 
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/autossh-test.XXXXXX") || bail_out "no mktemp"
 trap cleanup EXIT
-trap 'exit 1' HUP INT
+trap 'exit 1' HUP INT PIPE
 trap 'bail_out "this test took too long"' TERM
 
 # A test that hangs ends here, and cleans up.
@@ -381,6 +382,19 @@ wait_log() {
 	wait_text=$1
 	wait_count=${2:-1}
 	wait_for "${3:-15}" '[ "$(log_count "$wait_text")" -ge "$wait_count" ]'
+}
+
+log_seconds() {
+	awk -v from="$1" -v to="$2" '{
+		split($2, t, ":")
+		at = (t[1] * 60 + t[2]) * 60 + t[3]
+		text = substr($0, index($0, "]: ") + 3)
+		if (text == from && begin == "")
+			begin = at
+		if (text == to && end == "")
+			end = at
+	}
+	END { print (end - begin + 86400) % 86400 }' "$dir/log"
 }
 
 starts() {

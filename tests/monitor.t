@@ -97,8 +97,8 @@ check "each line has a number of its own" \
     [ "$(sort -u "$dir/wire" | wc -l)" -eq "$(wc -l <"$dir/wire")" ]
 like "$(cat "$dir/wire")" ' [0-9]{15,19} two' "the number has 62 bits or more"
 at=$(awk -v s="$sound_begin" '{ printf "%d ", $2 - s }' "$dir/connects")
-like "$(echo "$at" | awk '{ if ($1 >= 2000 && $2 - $1 >= 900 &&
-    $3 - $2 >= 900) print "yes" }')" yes \
+like "$(echo "$at" | awk '{ if ($1 >= 2000 && $2 - $1 >= 500 &&
+    $3 - $2 >= 500) print "yes" }')" yes \
     "FIRST_POLL from the start, POLL from test to test ($at)"
 wait_for 5 '"$FAKESSH" --connects $((port + 1))'
 check "it listens on P+1" "$FAKESSH" --connects $((port + 1))
