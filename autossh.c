@@ -2665,6 +2665,8 @@ question_answerable(const char *question)
 		text[len] = question[len] == '\n'
 				? ' '
 				: (char)tolower((unsigned char)question[len]);
+	if (question[len] != '\0')
+		return false; /* longer than any of ssh's own */
 	while (len > 0 && strchr(": ", text[len - 1]) != NULL)
 		len--;
 	text[len] = '\0';

@@ -1298,6 +1298,7 @@ test_question_judge(void)
 {
 	/* what makes it one to answer is too far behind */
 	static char long_question[ASKER_MOST + 32];
+	static char long_prompt[ASKER_MOST + 32];
 	static const struct {
 		enum question_verdict want;
 		const char *hint, *question;
@@ -1397,12 +1398,16 @@ test_question_judge(void)
 		{ QUESTION_REFUSE, "", "new@h's password is old: " },
 		{ QUESTION_ANSWER, "", "(u@h)password: " },
 		{ QUESTION_REFUSE, "", long_question },
+		{ QUESTION_REFUSE, "", long_prompt },
 	};
 	size_t i;
 
 	memset(long_question, ' ', ASKER_MOST);
 	snprintf(long_question + ASKER_MOST, sizeof(long_question) - ASKER_MOST,
 	    "Password: ");
+	/* a server's, with what it must not ask for behind what is looked at */
+	snprintf(long_prompt, sizeof(long_prompt), "(u@h) Password %*s",
+	    (int)sizeof(long_prompt) - 16, "Enter passphrase for key '/k': ");
 	for (i = 0; i < COUNT(table); i++)
 		ok(question_judge(table[i].hint, table[i].question) ==
 			table[i].want,
