@@ -1281,41 +1281,19 @@ policy_backoff(int tries, int64_t poll_s)
 /* A handler has no argument to pass the pipe in. */
 static int signal_pipe[2] = { -1, -1 };
 
-/* The signals that would end autossh or that it must know of. */
-static const struct signal_use {
-	int sig;
-	bool noted; /* else ignored */
-} signal_uses[] = {
-	{ SIGTERM, true },
-	{ SIGINT, true },
-	{ SIGQUIT, true },
-	{ SIGABRT, true },
-	{ SIGHUP, true },
-	{ SIGUSR1, true },
-	{ SIGUSR2, true },
-	{ SIGCHLD, true },
-	{ SIGCONT, true },
-	{ SIGALRM, false },
-	{ SIGPIPE, false },
-	{ SIGVTALRM, false },
-	{ SIGPROF, false },
-	{ SIGXCPU, false },
-	{ SIGXFSZ, false }, /* a log file at its limit */
-#ifdef SIGPOLL
-	{ SIGPOLL, false },
-#endif
-#ifdef SIGPWR
-	{ SIGPWR, false },
-#endif
-#ifdef SIGSTKFLT
-	{ SIGSTKFLT, false },
-#endif
-};
-#define NSIGNAL_USES (sizeof(signal_uses) / sizeof(signal_uses[0]))
+/* The signals that end autossh or tell it something. */
+static const int signals_noted[] = { SIGTERM, SIGINT, SIGQUIT, SIGABRT, SIGHUP,
+	SIGUSR1, SIGUSR2, SIGCHLD, SIGCONT };
+#define NSIGNALS_NOTED (sizeof(signals_noted) / sizeof(signals_noted[0]))
+
+/* What must have its usual effect: job control, and defects of our own. */
+static const int signals_passed[] = { SIGTSTP, SIGTTIN, SIGTTOU, SIGSEGV,
+	SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS };
+#define NSIGNALS_PASSED (sizeof(signals_passed) / sizeof(signals_passed[0]))
 
 /* What autossh was started with, and ssh is to be started with. */
 struct signals {
-	sigset_t ignored;
+	sigset_t ignored; /* of signals_noted */
 	sigset_t mask;
 };
 
@@ -1341,29 +1319,28 @@ signal_set(int sig, void (*handler)(int))
 	return sigaction(sig, &act, &old) == 0 && old.sa_handler == SIG_IGN;
 }
 
-/* Installs the handlers, once and for all. */
+/*
+ * Installs the handlers, once and for all.  All other signals are blocked, so
+ * that none ends autossh: a child leaves behind what is pending here.
+ */
 static void
 signals_open(struct signals *s)
 {
-	sigset_t none;
+	sigset_t blocked;
 	size_t i;
-	int sig;
 
 	if (fd_pipe(signal_pipe) == -1)
 		die("cannot make a pipe: %s", strerror(errno));
 	sigemptyset(&s->ignored);
-	for (i = 0; i < NSIGNAL_USES; i++) {
-		sig = signal_uses[i].sig;
-		if (signal_set(
-			sig, signal_uses[i].noted ? signal_note : SIG_IGN))
-			sigaddset(&s->ignored, sig);
+	sigfillset(&blocked);
+	for (i = 0; i < NSIGNALS_NOTED; i++) {
+		if (signal_set(signals_noted[i], signal_note))
+			sigaddset(&s->ignored, signals_noted[i]);
+		sigdelset(&blocked, signals_noted[i]);
 	}
-	for (sig = SIGRTMIN; sig <= SIGRTMAX; sig++) {
-		if (signal_set(sig, SIG_IGN))
-			sigaddset(&s->ignored, sig);
-	}
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, &s->mask);
+	for (i = 0; i < NSIGNALS_PASSED; i++)
+		sigdelset(&blocked, signals_passed[i]);
+	sigprocmask(SIG_SETMASK, &blocked, &s->mask);
 }
 
 /* In the child, before exec: as if autossh had never been. */
@@ -1373,8 +1350,8 @@ signals_restore(const struct signals *s)
 	size_t i;
 	int sig;
 
-	for (i = 0; i < NSIGNAL_USES; i++) {
-		sig = signal_uses[i].sig;
+	for (i = 0; i < NSIGNALS_NOTED; i++) {
+		sig = signals_noted[i];
 		signal_set(
 		    sig, sigismember(&s->ignored, sig) ? SIG_IGN : SIG_DFL);
 	}
