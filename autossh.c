@@ -420,11 +420,14 @@ fd_say(int fd, const char *prefix, const char *text)
 	struct stat st;
 	size_t len = strlen(text);
 
-	if (poll(&p, 1, 0) != 1 || !(p.revents & POLLOUT) ||
-	    fstat(fd, &st) == -1)
+	if (fstat(fd, &st) == -1)
 		return;
-	if (!S_ISREG(st.st_mode) && len > PIPE_BUF - strlen(prefix) - 1)
-		len = PIPE_BUF - strlen(prefix) - 1;
+	if (!S_ISREG(st.st_mode)) {
+		if (poll(&p, 1, 0) != 1 || !(p.revents & POLLOUT))
+			return;
+		if (len > PIPE_BUF - strlen(prefix) - 1)
+			len = PIPE_BUF - strlen(prefix) - 1;
+	}
 	line[0].iov_base = (void *)(uintptr_t)prefix;
 	line[0].iov_len = strlen(prefix);
 	line[1].iov_base = (void *)(uintptr_t)text;
@@ -578,6 +581,7 @@ static struct {
 	int syslog_fd;    /* or -1 */
 	int fd;           /* of the file, or -1 */
 	const char *path; /* of the file, or NULL */
+	bool rotates;     /* it is one that can be renamed or removed */
 	dev_t dev;        /* which file it is */
 	ino_t ino;
 } logger = { .level = LOG_INFO, .stderr_fd = 2, .fd = -1, .syslog_fd = -1 };
@@ -592,6 +596,7 @@ log_file_open(const char *path)
 	    0666);
 
 	if (fd != -1 && fstat(fd, &st) == 0) {
+		logger.rotates = S_ISREG(st.st_mode);
 		logger.dev = st.st_dev;
 		logger.ino = st.st_ino;
 	}
@@ -605,8 +610,6 @@ log_file_follow(void)
 	struct stat st;
 	int fd;
 
-	if (fstat(logger.fd, &st) == -1 || !S_ISREG(st.st_mode))
-		return;
 	/* nothing is rotated to a device: /dev/fd/1 has another meaning now */
 	if (stat(logger.path, &st) == 0 &&
 	    (!S_ISREG(st.st_mode) ||
@@ -628,7 +631,7 @@ log_file_write(const char *text)
 	struct tm tm;
 	size_t n;
 
-	if (logger.path != NULL)
+	if (logger.rotates)
 		log_file_follow();
 	if (localtime_r(&now, &tm) == NULL)
 		return;
