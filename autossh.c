@@ -212,6 +212,64 @@ extern char **environ; /* else unistd.h declares it */
 #define CLOCK_STEADY CLOCK_MONOTONIC
 #endif
 
+/* Makes FD close-on-exec and non-blocking.  Returns FD; -1 stays -1. */
+static int
+fd_ours(int fd)
+{
+	if (fd != -1) {
+		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+		(void)fcntl(fd, F_SETFL, O_NONBLOCK);
+	}
+	return fd;
+}
+
+/*
+ * What pipe(2), socket(2) and accept(2) make, but for ourselves: close-on-exec
+ * and non-blocking, from birth where the system has that.
+ */
+#if defined(SOCK_CLOEXEC) && defined(SOCK_NONBLOCK) &&                         \
+    (defined(_GNU_SOURCE) || !defined(__linux__))
+static int
+pipe_open(int fds[2])
+{
+	return pipe2(fds, O_CLOEXEC | O_NONBLOCK);
+}
+
+static int
+socket_open(int family, int type)
+{
+	return socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+}
+
+static int
+socket_accept(int fd)
+{
+	return accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+#else
+static int
+pipe_open(int fds[2])
+{
+	if (pipe(fds) == -1)
+		return -1;
+	fd_ours(fds[0]);
+	fd_ours(fds[1]);
+	return 0;
+}
+
+static int
+socket_open(int family, int type)
+{
+	return fd_ours(socket(family, type, 0));
+}
+
+static int
+socket_accept(int fd)
+{
+	return fd_ours(accept(fd, NULL, NULL));
+}
+#endif
+
 /*
  * A timer that wakes poll() at a time on CLOCK_STEADY; the timeout of poll()
  * itself stands still while the system is suspended.  timer_open() returns a
@@ -382,28 +440,6 @@ fd_close(int *fd)
 		close(*fd);
 	*fd = -1;
 	errno = saved;
-}
-
-/* Makes FD close-on-exec and non-blocking.  Returns FD; -1 stays -1. */
-static int
-fd_ours(int fd)
-{
-	if (fd != -1) {
-		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
-		(void)fcntl(fd, F_SETFL, O_NONBLOCK);
-	}
-	return fd;
-}
-
-/* A pipe for ourselves: both ends close-on-exec and non-blocking. */
-static int
-fd_pipe(int fds[2])
-{
-	if (pipe(fds) == -1)
-		return -1;
-	fd_ours(fds[0]);
-	fd_ours(fds[1]);
-	return 0;
 }
 
 /*
@@ -647,7 +683,7 @@ log_syslog_connect(void)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX,
 		.sun_path = _PATH_LOG };
-	int fd = fd_ours(socket(AF_UNIX, SOCK_DGRAM, 0));
+	int fd = socket_open(AF_UNIX, SOCK_DGRAM);
 
 	if (fd != -1 && connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1)
 		fd_close(&fd);
@@ -1332,7 +1368,7 @@ signals_open(struct signals *s)
 	sigset_t blocked;
 	size_t i;
 
-	if (fd_pipe(signal_pipe) == -1)
+	if (pipe_open(signal_pipe) == -1)
 		die("cannot make a pipe: %s", strerror(errno));
 	sigemptyset(&s->ignored);
 	sigfillset(&blocked);
@@ -1358,9 +1394,6 @@ signals_restore(const struct signals *s)
 		signal_set(
 		    sig, sigismember(&s->ignored, sig) ? SIG_IGN : SIG_DFL);
 	}
-	for (sig = SIGRTMIN; sig <= SIGRTMAX; sig++)
-		signal_set(
-		    sig, sigismember(&s->ignored, sig) ? SIG_IGN : SIG_DFL);
 	sigprocmask(SIG_SETMASK, &s->mask, NULL);
 }
 
@@ -1723,7 +1756,7 @@ static int
 address_listen(const struct address *a)
 {
 	int on = 1;
-	int fd = fd_ours(socket(a->sa.any.sa_family, SOCK_STREAM, 0));
+	int fd = socket_open(a->sa.any.sa_family, SOCK_STREAM);
 
 	if (fd == -1)
 		return -1;
@@ -1774,7 +1807,7 @@ listener_accept(struct listener *l, int64_t now)
 	if (l->fd == -1 || now < l->due)
 		return -1;
 	l->due = 0;
-	fd = fd_ours(accept(l->fd, NULL, NULL));
+	fd = socket_accept(l->fd);
 	if (fd == -1 && (errno == EMFILE || errno == ENFILE))
 		l->due = now + ACCEPT_PAUSE_MS;
 	return fd;
@@ -2063,7 +2096,7 @@ test_begin(struct monitor *m, int64_t now)
 		log_msg(test_level(m), "no random number: %s", strerror(errno));
 		return TEST_FAILED;
 	}
-	m->send_fd = fd_ours(socket(m->send.sa.any.sa_family, SOCK_STREAM, 0));
+	m->send_fd = socket_open(m->send.sa.any.sa_family, SOCK_STREAM);
 	if (m->send_fd == -1) {
 		log_msg(
 		    test_level(m), "no socket for a test: %s", strerror(errno));
@@ -2940,7 +2973,7 @@ command_start(const struct askpass *a, struct asker *asker, int64_t now)
 	argv[3] = zero;
 	argv[4] = asker->text + asker->question;
 	env = environment_make(more);
-	if (env == NULL || fd_pipe(fds) == -1) {
+	if (env == NULL || pipe_open(fds) == -1) {
 		free(env);
 		return strerror(errno);
 	}
@@ -3221,7 +3254,7 @@ sayings_open(struct sayings *y)
 {
 	int fds[2];
 
-	if (fd_pipe(fds) == -1)
+	if (pipe_open(fds) == -1)
 		die("cannot make a pipe: %s", strerror(errno));
 	/* ssh's end is to block, or ssh would lose what it says in a rush */
 	(void)fcntl(fds[1], F_SETFL, 0);
@@ -3382,7 +3415,7 @@ notify_open(struct notify *n, pid_t main_pid)
 	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
 	if (path[0] == '@')
 		n->where.sun_path[0] = '\0'; /* an abstract name (Linux) */
-	n->fd = fd_ours(socket(AF_UNIX, SOCK_DGRAM, 0));
+	n->fd = socket_open(AF_UNIX, SOCK_DGRAM);
 	if (usec == NULL || !number_parse(usec, 1, INT64_MAX / 10, &number))
 		return;
 	/* half is the most, be early */
@@ -3675,7 +3708,7 @@ ssh_spawn(char **argv, const char *const *more, const struct signals *signals,
 	pid_t pid;
 	int fds[2];
 
-	if (!program_find(argv[0], path) || fd_pipe(fds) == -1)
+	if (!program_find(argv[0], path) || pipe_open(fds) == -1)
 		return -1;
 	env = environment_make(more);
 	pid = env == NULL ? -1 : process_fork(signals);
