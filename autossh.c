@@ -1501,35 +1501,34 @@ descriptors_fill(void)
 }
 
 /*
- * Finds PROGRAM as execvp(3) does: looked up in PATH if it holds no slash.
- * Returns false with errno set if there is none that may be executed.
+ * Finds PROGRAM as execvp(3) does: looked up in PATH, with BUF for the result,
+ * if it holds no slash.  Returns its path, or NULL with errno set if there is
+ * none that may be executed.
  */
-static bool
-program_find(const char *program, char path[PATH_MAX])
+static const char *
+program_find(const char *program, char buf[PATH_MAX])
 {
 	const char *dirs = getenv("PATH");
 	const char *end;
 	struct stat st;
 	int error = ENOENT;
 
-	if (strchr(program, '/') != NULL) {
-		snprintf(path, PATH_MAX, "%s", program);
-		return true; /* exec says what is wrong with it */
-	}
+	if (strchr(program, '/') != NULL)
+		return program; /* exec says what is wrong with it */
 	for (dirs = dirs != NULL ? dirs : "/usr/bin:/bin"; dirs != NULL;
 	     dirs = *end == ':' ? end + 1 : NULL) {
 		end = dirs + strcspn(dirs, ":");
-		if (snprintf(path, PATH_MAX, "%.*s%s%s", (int)(end - dirs),
-			dirs, end == dirs ? "" : "/", program) >= PATH_MAX)
+		if (snprintf(buf, PATH_MAX, "%.*s%s%s", (int)(end - dirs), dirs,
+			end == dirs ? "" : "/", program) >= PATH_MAX)
 			continue;
-		if (stat(path, &st) == -1 || !S_ISREG(st.st_mode))
+		if (stat(buf, &st) == -1 || !S_ISREG(st.st_mode))
 			continue;
-		if (access(path, X_OK) == 0)
-			return true;
+		if (access(buf, X_OK) == 0)
+			return buf;
 		error = errno;
 	}
 	errno = error;
-	return false;
+	return NULL;
 }
 
 /* Finds the program file of autossh, which was started as NAME. */
@@ -1543,7 +1542,8 @@ program_self(const char *name, char path[PATH_MAX])
 		path[n] = '\0';
 		return true;
 	}
-	return program_find(name, found) && realpath(found, path) != NULL;
+	name = program_find(name, found);
+	return name != NULL && realpath(name, path) != NULL;
 }
 
 /* Whether ENTRY ("NAME=value") has the name of one of LIST. */
@@ -1860,13 +1860,14 @@ struct monitor {
 	int send_fd;
 	char line[512];
 	size_t len, sent;
-	struct caller callers[CALLERS_MOST]; /* [0] is the echo */
 	int ncallers;
 
 	bool passed; /* a test of this ssh has */
 	int64_t tests, failures;
 	int64_t round_trip_ms; /* of the last test that passed; -1: none */
 	int64_t passed_at_ms;  /* its end, of the wall clock */
+
+	struct caller callers[CALLERS_MOST]; /* [0] is the echo */
 };
 
 /*
@@ -2747,7 +2748,6 @@ struct askpass {
 	const struct passphrase_from *from;
 	const struct signals *signals;
 	struct listener listener;
-	struct asker askers[ASKERS_MOST];
 	int naskers;
 	uint64_t answered[ANSWERED_MOST]; /* in this life of ssh */
 	size_t nanswered;
@@ -2755,6 +2755,7 @@ struct askpass {
 	bool answered_server; /* what a server asks or judges was */
 	int64_t answered_at;  /* the same, to that ssh, the last time; 0 */
 	int refused;          /* questions in this life of ssh */
+	struct asker askers[ASKERS_MOST];
 };
 
 static bool
@@ -3694,21 +3695,20 @@ ssh_exec(const char *path, char **argv, char **env, int stderr_fd, int fd)
 }
 
 /*
- * Starts ssh.  ARGV and STDERR_FD as for ssh_exec(), MORE as for
- * environment_make().
+ * Starts ssh.  PATH (NULL: there is none, see errno), ARGV and STDERR_FD as for
+ * ssh_exec(), MORE as for environment_make().
  * *EXEC_FD becomes readable when it has been executed (end of file) or could
  * not be (an errno).  Returns its pid, or -1 with errno set.
  */
 static pid_t
-ssh_spawn(char **argv, const char *const *more, const struct signals *signals,
-    int stderr_fd, int *exec_fd)
+ssh_spawn(const char *path, char **argv, const char *const *more,
+    const struct signals *signals, int stderr_fd, int *exec_fd)
 {
-	char path[PATH_MAX];
 	char **env;
 	pid_t pid;
 	int fds[2];
 
-	if (!program_find(argv[0], path) || pipe_open(fds) == -1)
+	if (path == NULL || pipe_open(fds) == -1)
 		return -1;
 	env = environment_make(more);
 	pid = env == NULL ? -1 : process_fork(signals);
@@ -3764,15 +3764,18 @@ struct supervisor {
 	bool killed;
 	int64_t end_due; /* when to SIGKILL; when to give up */
 
-	struct monitor monitor;
-	struct askpass askpass;
 	struct sayings sayings;
 	int shut_out; /* so many ssh one after the other were not let in */
 	struct notify notify;
-	bool status_failed;  /* the status file could not be written */
-	char self[PATH_MAX]; /* the program file of autossh */
-	int ready_fd;        /* of background_start() */
+	bool status_failed; /* the status file could not be written */
+	int ready_fd;       /* of background_start() */
 	int timer_fd;
+
+	/* large and seldom used: behind the rest, where it is not touched */
+	struct monitor monitor;
+	struct askpass askpass;
+	char self[PATH_MAX];     /* the program file of autossh */
+	char ssh_path[PATH_MAX]; /* where ssh was found */
 };
 
 /* Writes a length of time for people: 3d04h, 2h05m, 1m30s, 7s. */
@@ -3892,8 +3895,10 @@ supervisor_report(struct supervisor *s, int64_t now)
 {
 	char text[TEXT_MOST];
 
-	supervisor_summary(s, now, text, sizeof(text));
-	notify_send(&s->notify, "STATUS=%s", text);
+	if (s->notify.fd != -1) {
+		supervisor_summary(s, now, text, sizeof(text));
+		notify_send(&s->notify, "STATUS=%s", text);
+	}
 	if (s->set->statusfile != NULL)
 		supervisor_write_status(s, now);
 }
@@ -4037,8 +4042,8 @@ supervisor_spawn(struct supervisor *s)
 	}
 	supervisor_show_command(s->argv);
 	s->exec_error = 0;
-	s->ssh = ssh_spawn(
-	    s->argv, more, &s->signals, s->sayings.write_fd, &s->exec_fd);
+	s->ssh = ssh_spawn(program_find(s->argv[0], s->ssh_path), s->argv, more,
+	    &s->signals, s->sayings.write_fd, &s->exec_fd);
 	if (s->ssh == -1)
 		supervisor_report_exec(s, errno);
 	s->askpass.ssh = s->ssh;
