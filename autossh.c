@@ -1798,17 +1798,25 @@ listener_due(const struct listener *l)
 	return l->due == 0 ? NEVER : l->due;
 }
 
+/* Whether somebody may wait: poll() says so, or a rest is over. */
+static bool
+listener_ready(struct listener *l, const struct pollset *set, int64_t now)
+{
+	if (l->due != 0 && now >= l->due) {
+		l->due = 0;
+		return true;
+	}
+	return pollset_ready(set, l->fd);
+}
+
 /* Accepts a connection.  Returns -1 if there is none, or none can be had. */
 static int
 listener_accept(struct listener *l, int64_t now)
 {
-	int fd;
+	int fd = socket_accept(l->fd);
 
-	if (l->fd == -1 || now < l->due)
-		return -1;
-	l->due = 0;
-	fd = socket_accept(l->fd);
-	if (fd == -1 && (errno == EMFILE || errno == ENFILE))
+	if (fd == -1 && (errno == EMFILE || errno == ENFILE ||
+			    errno == ENOBUFS || errno == ENOMEM))
 		l->due = now + ACCEPT_PAUSE_MS;
 	return fd;
 }
@@ -2205,7 +2213,7 @@ monitor_accept(struct monitor *m, const struct pollset *set, int64_t now)
 	struct caller *c;
 	int i, fd;
 
-	if (!pollset_ready(set, m->listener.fd))
+	if (!listener_ready(&m->listener, set, now))
 		return;
 	for (i = 0; i < BACKLOG && m->ncallers < CALLERS_MOST; i++) {
 		fd = listener_accept(&m->listener, now);
@@ -2226,7 +2234,7 @@ monitor_accept(struct monitor *m, const struct pollset *set, int64_t now)
 	 * Somebody waits, but no place or no descriptor was left to accept the
 	 * first: the oldest goes.  After that poll() says who still waits.
 	 */
-	if (i == 0)
+	if (i == 0 && (m->ncallers == CALLERS_MOST || m->listener.due != 0))
 		caller_drop(m, caller_oldest(m));
 	m->listener.due = 0;
 }
@@ -2851,7 +2859,7 @@ askpass_accept(struct askpass *a, const struct pollset *set, int64_t now)
 	uid_t uid;
 	int i, fd;
 
-	if (!pollset_ready(set, a->listener.fd))
+	if (!listener_ready(&a->listener, set, now))
 		return;
 	for (i = 0; i < BACKLOG; i++) {
 		fd = listener_accept(&a->listener, now);

@@ -146,6 +146,28 @@ if [ -n "$few" ]; then
 else
 	skip "few descriptors" "built with a sanitizer"
 fi
+# None for a stranger, for a time: those who come later are heard again.
+if [ -z "$few" ]; then
+	skip "no descriptors for a time" "built with a sanitizer"
+elif [ -d "/proc/$$/fd" ] && prlimit --pid $$ >/dev/null 2>&1; then
+	fresh forward
+	free_port
+	start AUTOSSH_FIRST_POLL=6 -M "$port" host
+	wait_starts 1
+	files=$(find "/proc/$pid/fd" -mindepth 1 | sed 's/.*\///' | sort -n |
+	    tail -n 1)
+	prlimit --pid "$pid" --nofile="$((files + 1)):"
+	"$FAKESSH" --connects $((port + 1))
+	wait_for 10 'kill -USR2 "$pid"; log_text | grep -q "^status: "'
+	prlimit --pid "$pid" --nofile=64:
+	check "no descriptors for a time: then a test passes" \
+	    wait_log "connection ok"
+	is "$(awk '{ print ($14 + $15 < 100) }' "/proc/$pid/stat")" 1 \
+	    "no descriptors for a time: it rests"
+	stop
+else
+	skip "no descriptors for a time" "no prlimit or /proc"
+fi
 look swallow
 check "no connection comes back" \
     log_has "timeout polling to accept read connection"
