@@ -1325,10 +1325,14 @@ static const int signals_noted[] = { SIGTERM, SIGINT, SIGQUIT, SIGABRT, SIGHUP,
 	SIGUSR1, SIGUSR2, SIGCHLD, SIGCONT };
 #define NSIGNALS_NOTED (sizeof(signals_noted) / sizeof(signals_noted[0]))
 
-/* What must have its usual effect: job control, and defects of our own. */
-static const int signals_passed[] = { SIGTSTP, SIGTTIN, SIGTTOU, SIGSEGV,
-	SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS };
-#define NSIGNALS_PASSED (sizeof(signals_passed) / sizeof(signals_passed[0]))
+/* The signals of job control, which stop autossh as any other program. */
+static const int signals_job[] = { SIGTSTP, SIGTTIN, SIGTTOU };
+#define NSIGNALS_JOB (sizeof(signals_job) / sizeof(signals_job[0]))
+
+/* The signals of defects of our own. */
+static const int signals_defect[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP,
+	SIGSYS };
+#define NSIGNALS_DEFECT (sizeof(signals_defect) / sizeof(signals_defect[0]))
 
 /* What autossh was started with, and ssh is to be started with. */
 struct signals {
@@ -1377,8 +1381,10 @@ signals_open(struct signals *s)
 			sigaddset(&s->ignored, signals_noted[i]);
 		sigdelset(&blocked, signals_noted[i]);
 	}
-	for (i = 0; i < NSIGNALS_PASSED; i++)
-		sigdelset(&blocked, signals_passed[i]);
+	for (i = 0; i < NSIGNALS_JOB; i++)
+		sigdelset(&blocked, signals_job[i]);
+	for (i = 0; i < NSIGNALS_DEFECT; i++)
+		sigdelset(&blocked, signals_defect[i]);
 	sigprocmask(SIG_SETMASK, &blocked, &s->mask);
 }
 
@@ -1434,6 +1440,65 @@ signals_exit(const sigset_t *caught)
 			return exits[i];
 	}
 	return 0;
+}
+
+/*
+ * Before the main loop, signals are waited for at the questions alone: by
+ * signals_wait() until FD can be read.  It returns 0, or the signal that came
+ * first: one to exit, or, where they are noted, one of job control.
+ */
+static int
+signals_came(void)
+{
+	sigset_t caught;
+	size_t i;
+	int sig;
+
+	signals_run(&caught);
+	sig = signals_exit(&caught);
+	for (i = 0; sig == 0 && i < NSIGNALS_JOB; i++) {
+		if (sigismember(&caught, signals_job[i]))
+			sig = signals_job[i];
+	}
+	return sig;
+}
+
+/* Has signals of job control noted while ON, where they are not ignored. */
+static void
+signals_note_jobs(bool on)
+{
+	struct sigaction now;
+	size_t i;
+
+	for (i = 0; i < NSIGNALS_JOB; i++) {
+		if (sigaction(signals_job[i], NULL, &now) == 0 &&
+		    now.sa_handler != SIG_IGN)
+			signal_set(signals_job[i], on ? signal_note : SIG_DFL);
+	}
+}
+
+static int
+signals_wait(int fd)
+{
+	struct pollfd fds[] = { { fd, POLLIN, 0 },
+		{ signal_pipe[0], POLLIN, 0 } };
+	int sig;
+
+	do {
+		(void)poll(fds, 2, -1);
+		sig = signals_came();
+	} while (sig == 0 && fds[0].revents == 0);
+	return sig;
+}
+
+/* Does what SIG, of signals_came(), is for; 0: nothing. */
+static void
+signals_heed(int sig)
+{
+	if (sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU)
+		(void)raise(sig);
+	else if (sig != 0)
+		die("received signal to exit (%d)", sig);
 }
 
 /* ---- terminal: what ssh may leave behind on it ------------------------- */
@@ -2423,45 +2488,24 @@ secret_length(const char *secret)
 	return n;
 }
 
-/* The signal that came while the question stood; a handler has no argument. */
-static volatile sig_atomic_t ask_signal;
-
-static void
-ask_note(int sig)
-{
-	ask_signal = sig;
-}
-
-/* Before the main loop: ends autossh if a signal to exit has come. */
-static void
-signals_start(void)
-{
-	sigset_t caught;
-	int sig;
-
-	signals_run(&caught);
-	sig = signals_exit(&caught);
-	if (sig != 0)
-		die("received signal to exit (%d)", sig);
-}
-
 /*
- * Reads the first line of FD into LINE.  START: before the main loop, where
- * nobody else looks at the signals.  Returns NULL, or what is wrong.
+ * Reads the first line of FD into LINE.  SIG: NULL, or where to tell the signal
+ * that came before the line was complete (signals_wait()).  Returns NULL, or
+ * what is wrong.
  */
 static const char *
-line_read(int fd, char line[SECRET_MOST + 1], bool start)
+line_read(int fd, char line[SECRET_MOST + 1], int *sig)
 {
 	size_t n = 0;
 	ssize_t got = 1;
 
 	while (n < SECRET_MOST && got != 0) {
+		if (sig != NULL && (*sig = signals_wait(fd)) != 0)
+			return NULL;
 		/* byte by byte: a terminal or pipe may hold more than ours */
 		got = read(fd, line + n, 1);
-		if (got == -1 && (errno != EINTR || ask_signal != 0))
+		if (got == -1 && errno != EINTR && errno != EAGAIN)
 			return strerror(errno);
-		if (got == -1 && start)
-			signals_start();
 		if (got == 1 && line[n++] == '\n')
 			break;
 	}
@@ -2473,51 +2517,30 @@ line_read(int fd, char line[SECRET_MOST + 1], bool start)
 }
 
 /*
- * Asks once on TTY, without echo.  Signals end the question, so that the modes
- * of the terminal can be put back first.  Returns NULL, or what is wrong.
+ * Asks once on TTY, without echo.  *SIG becomes the signal that came instead of
+ * an answer, after the modes of the terminal were put back, or 0.  Returns
+ * NULL, or what is wrong.
  */
 static const char *
-ask_once(int tty, const char *question)
+ask_once(int tty, const char *question, int *sig)
 {
-	static const int sigs[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP,
-		SIGTTIN, SIGTTOU };
-	struct sigaction act, old[sizeof(sigs) / sizeof(*sigs)];
 	struct termios modes, silent;
-	sigset_t blocked, mask;
-	fd_set readable;
 	const char *wrong = "cannot set the terminal's modes";
-	size_t i;
 
-	memset(&act, 0, sizeof(act));
-	act.sa_handler = ask_note; /* without SA_RESTART: calls return */
-	sigemptyset(&act.sa_mask);
-	/*
-	 * Blocked except while we wait, so that none comes just before that;
-	 * but for those that come of what we do to the terminal.
-	 */
-	sigfillset(&blocked);
-	sigdelset(&blocked, SIGTTIN);
-	sigdelset(&blocked, SIGTTOU);
-	sigprocmask(SIG_BLOCK, &blocked, &mask);
-	for (i = 0; i < sizeof(sigs) / sizeof(*sigs); i++)
-		sigaction(sigs[i], &act, &old[i]);
+	signals_note_jobs(true);
 	if (tcgetattr(tty, &modes) == 0) {
 		silent = modes;
 		silent.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
 		if (tcsetattr(tty, TCSAFLUSH, &silent) == 0) {
 			(void)!write(tty, question, strlen(question));
-			FD_ZERO(&readable);
-			FD_SET(tty, &readable);
-			if (pselect(tty + 1, &readable, NULL, NULL, NULL,
-				&mask) == 1)
-				wrong = line_read(tty, secrets->kept, true);
+			wrong = line_read(tty, secrets->kept, sig);
 			(void)!write(tty, "\n", 1);
 		}
 		(void)tcsetattr(tty, TCSAFLUSH, &modes);
 	}
-	for (i = 0; i < sizeof(sigs) / sizeof(*sigs); i++)
-		sigaction(sigs[i], &old[i], NULL);
-	sigprocmask(SIG_SETMASK, &mask, NULL);
+	if (*sig == 0)
+		*sig = signals_came();
+	signals_note_jobs(false);
 	return wrong;
 }
 
@@ -2528,24 +2551,20 @@ passphrase_ask(const char *destination)
 	char question[VALUE_SHOWN + 64], shown[VALUE_SHOWN + 4];
 	const char *wrong;
 	int tty = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	int sig;
 
 	if (tty == -1)
 		die("AUTOSSH_PASSPHRASE=ask: no terminal to ask on: %s",
 		    strerror(errno));
-	if (tty >= FD_SETSIZE)
-		die("AUTOSSH_PASSPHRASE=ask: too many open descriptors");
 	snprintf(question, sizeof(question),
 	    "Passphrase or password for ssh to %s: ",
 	    text_shown(destination, shown));
 	do {
-		ask_signal = 0;
-		wrong = ask_once(tty, question);
-		if (ask_signal == SIGTSTP || ask_signal == SIGTTIN ||
-		    ask_signal == SIGTTOU)
-			(void)raise(ask_signal);
-		else if (ask_signal != 0)
-			die("received signal to exit (%d)", (int)ask_signal);
-	} while (ask_signal != 0);
+		signals_heed(signals_came());
+		sig = 0;
+		wrong = ask_once(tty, question, &sig);
+		signals_heed(sig);
+	} while (sig != 0);
 	close(tty);
 	if (wrong != NULL)
 		die("AUTOSSH_PASSPHRASE=ask: %s", wrong);
@@ -2555,8 +2574,10 @@ passphrase_ask(const char *destination)
 static void
 passphrase_fd(int fd)
 {
-	const char *wrong = line_read(fd, secrets->kept, true);
+	int sig;
+	const char *wrong = line_read(fd, secrets->kept, &sig);
 
+	signals_heed(sig);
 	if (wrong != NULL)
 		die("AUTOSSH_PASSPHRASE=fd:%d: %s", fd, wrong);
 	close(fd);
@@ -2596,7 +2617,7 @@ passphrase_file(const char *path)
 		wrong = "not a regular file that is yours or root's and that "
 			"no one else can read (chmod 600)";
 	else
-		wrong = line_read(fd, secrets->used, false);
+		wrong = line_read(fd, secrets->used, NULL);
 	fd_close(&fd);
 	return wrong;
 }

@@ -30,7 +30,8 @@
 #	log_seconds TEXT TEXT	from the first such line to the first such, s
 #	wait_starts N [SECONDS], starts, started_at N (ms), ssh_pid N, argv N,
 #	words WORD... (as argv prints them), supervisor (autossh's pid, as the
-#	last ssh saw it), alive PID, now (ms), got (the signals that ssh got)
+#	last ssh saw it), alive PID, children_of PID, now (ms), got (the
+#	signals that ssh got)
 #	left			what is still alive of this case, "" for nothing
 # Ports:	free_port sets $port; $port and $port+1 are free, and no test that
 #	runs beside this one gets them
@@ -125,6 +126,10 @@ survivors() {
 		alive "$survivor" || continue
 		ours "$survivor" "$name" && echo "$survivor"
 	done
+}
+
+children_of() {
+	ps -A -o pid= -o ppid= | awk -v p="$1" '$2 == p { print $1 }'
 }
 
 left() {

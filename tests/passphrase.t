@@ -132,10 +132,6 @@ ends() {
 	is "$(private)" "" "$1: the private directory is gone"
 }
 
-children_of() {
-	ps -A -o pid= -o ppid= | awk -v p="$1" '$2 == p { print $1 }'
-}
-
 # ---- a terminal
 
 # tty_start: an interactive shell on a terminal of its own.  tty_stop ends it.
@@ -334,6 +330,52 @@ if [ -n "$TERMINAL" ]; then
 	    tty_shows "^autossh: .*empty"
 	is "$(log_count "starting ssh (count 1)")" 0 \
 	    "the question given up: ssh is not started"
+
+	# What ends nothing elsewhere ends no question either; but TERM does,
+	# whatever was typed before.
+	asked=$((asked + 1))
+	tty_runs -f -N server
+	tty_asked "$asked"
+	autossh=$(tty_child)
+	for name in USR1 USR2 CHLD CONT ALRM STOP CONT; do
+		kill "-$name" "$autossh"
+	done
+	sleep 0.3
+	tty send-keys -l "half of it"
+	tty send-keys C-d
+	check "other signals at the question: it stands" alive "$autossh"
+	kill "$autossh"
+	check "TERM at half an answer: the terminal is as it was" tty_back
+	is "$(tty_status)" 1 "TERM at half an answer: status 1"
+
+	# Stopped there, and not wanted any more.
+	asked=$((asked + 1))
+	tty_runs -f -N server
+	tty_asked "$asked"
+	autossh=$(tty_child)
+	tty send-keys C-z
+	check "^Z and TERM at the question: the terminal is as it was" tty_back
+	kill -TERM "$autossh"
+	kill -CONT "$autossh"
+	check "^Z and TERM at the question: autossh ends" \
+	    wait_for 60 '! alive "$autossh"'
+
+	# In the background, where SIGTTOU is ignored, nothing stops autossh.
+	asked=$((asked + 1))
+	cat >"$dir/behind" <<-BEHIND
+	trap '' TTOU
+	set -m
+	sh go &
+	wait
+	BEHIND
+	tty_type 'sh behind'
+	wait_for 60 '[ "$(tty_count "^Passphrase")" -ge "$asked" ]'
+	autossh=$(children_of "$(tty_child)")
+	check "in the background: the question stands" alive "$autossh"
+	kill -TERM "$autossh"
+	check "in the background: TERM ends it" \
+	    wait_for 60 '! alive "$autossh"'
+	check "in the background: the terminal is as it was" tty_back
 
 	tty_runs -f -N -L "$tunnel:127.0.0.1:$SSHD_PORT" server
 	tty_asked $((asked + 1))
