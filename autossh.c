@@ -91,6 +91,7 @@
 #define KILL_WAIT_MS 1000    /* then a dying ssh is no reason not to exit */
 #define STOP_DELAY_MS 50     /* from ssh's stop to our own */
 #define ACCEPT_PAUSE_MS 1000 /* without descriptors, before accepting again */
+#define NOTIFY_PAUSE_MS 1000 /* without room, before telling again */
 
 #define SECONDS_MOST 2147483647
 #define FREE_TRIES 5     /* restarts without a wait */
@@ -500,8 +501,8 @@ pollset_ready(const struct pollset *set, int fd)
 
 /*
  * Reads a whole decimal number with nothing behind it.  If LEAST is below zero
- * it may be negative, and every negative one counts as -1.  Returns false for
- * anything else and for a number out of range.
+ * it may be negative, and every negative one counts as -1.  MOST is below
+ * INT64_MAX / 10.  Returns false for anything else and a number out of range.
  */
 static bool
 number_parse(const char *text, int64_t least, int64_t most, int64_t *number)
@@ -3402,25 +3403,40 @@ struct notify {
 	int64_t watchdog_due;
 	bool ready;    /* it was told that the tunnel is up */
 	bool stopping; /* it was told that the end has come */
+	char owed[64]; /* what its queue had no room for, but must be told */
+	int64_t owed_due;
 };
 
 /*
- * Tells the service manager.  If it does not listen, or has too much to read,
- * that is not ours to mend.
+ * Tells the service manager.  Returns false if it has too much to read; if it
+ * does not listen at all, that is not ours to mend.
  */
-__attribute__((format(printf, 2, 3))) static void
+__attribute__((format(printf, 2, 3))) static bool
 notify_send(const struct notify *n, const char *format, ...)
 {
 	char text[TEXT_MOST];
 	va_list ap;
 
 	if (n->fd == -1)
-		return;
+		return true;
 	va_start(ap, format);
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
-	(void)sendto(n->fd, text, strlen(text), MSG_NOSIGNAL,
-	    (const struct sockaddr *)&n->where, n->len);
+	return sendto(n->fd, text, strlen(text), MSG_NOSIGNAL,
+		   (const struct sockaddr *)&n->where, n->len) != -1 ||
+	       (errno != EAGAIN && errno != ENOBUFS);
+}
+
+/* Tells it what must not be lost: TEXT, later if there is no room now. */
+static void
+notify_owe(struct notify *n, const char *text)
+{
+	size_t len = strlen(n->owed);
+
+	if (len == 0 && notify_send(n, "%s", text))
+		return;
+	snprintf(n->owed + len, sizeof(n->owed) - len, "%s%s",
+	    len > 0 ? "\n" : "", text);
 }
 
 /*
@@ -3446,7 +3462,7 @@ notify_open(struct notify *n, pid_t main_pid)
 	if (path[0] == '@')
 		n->where.sun_path[0] = '\0'; /* an abstract name (Linux) */
 	n->fd = socket_open(AF_UNIX, SOCK_DGRAM);
-	if (usec == NULL || !number_parse(usec, 1, INT64_MAX / 10, &number))
+	if (usec == NULL || !number_parse(usec, 1, INT64_MAX / 100, &number))
 		return;
 	/* half is the most, be early */
 	n->watchdog_ms = number < 3000 ? 1 : number / 3000;
@@ -3458,16 +3474,22 @@ notify_open(struct notify *n, pid_t main_pid)
 static int64_t
 notify_due(const struct notify *n)
 {
-	return n->watchdog_ms > 0 ? n->watchdog_due : NEVER;
+	return earlier(n->watchdog_ms > 0 ? n->watchdog_due : NEVER,
+	    n->owed[0] != '\0' ? n->owed_due : NEVER);
 }
 
-/* Shows the watchdog that the main loop turns. */
+/* Shows the watchdog that the main loop turns, and tells what is owed. */
 static void
 notify_run(struct notify *n, int64_t now)
 {
+	if (n->owed[0] != '\0' && now >= n->owed_due) {
+		if (notify_send(n, "%s", n->owed))
+			n->owed[0] = '\0';
+		n->owed_due = now + NOTIFY_PAUSE_MS;
+	}
 	if (n->watchdog_ms == 0 || now < n->watchdog_due)
 		return;
-	notify_send(n, "WATCHDOG=1");
+	(void)notify_send(n, "WATCHDOG=1");
 	n->watchdog_due = now + n->watchdog_ms;
 }
 
@@ -3475,7 +3497,7 @@ static void
 notify_ready(struct notify *n)
 {
 	if (!n->ready)
-		notify_send(n, "READY=1");
+		notify_owe(n, "READY=1");
 	n->ready = true;
 }
 
@@ -3483,7 +3505,7 @@ static void
 notify_stopping(struct notify *n)
 {
 	if (!n->stopping)
-		notify_send(n, "STOPPING=1");
+		(void)notify_send(n, "STOPPING=1");
 	n->stopping = true;
 }
 
@@ -3926,7 +3948,7 @@ supervisor_report(struct supervisor *s, int64_t now)
 
 	if (s->notify.fd != -1) {
 		supervisor_summary(s, now, text, sizeof(text));
-		notify_send(&s->notify, "STATUS=%s", text);
+		(void)notify_send(&s->notify, "STATUS=%s", text);
 	}
 	if (s->set->statusfile != NULL)
 		supervisor_write_status(s, now);

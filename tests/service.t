@@ -173,6 +173,16 @@ kill -CONT "$told"
 check "what it was told before is there" wait_told 'STATUS=.*'
 ended "it does not read"
 
+# READY comes when its queue is full of signs of life, and must not be lost.
+service hang AUTOSSH_GATETIME=3 WATCHDOG_USEC=3000 -M 0 -N
+wait_starts 1
+kill -STOP "$told"
+wait_for 20 'kill -USR2 "$pid"; log_text | grep -q "^status: up"'
+kill -CONT "$told"
+check "it reads again: READY is told" wait_told READY=1
+is "$(told_count READY=1)" 1 "it reads again: once"
+ended "it reads again"
+
 # ---- without a monitor
 
 service hang AUTOSSH_GATETIME=0 -M 0 -N
@@ -249,7 +259,7 @@ wait_starts 1
 kill -TERM "$(supervisor)"
 wait_told STATUS=stopped
 ended "-f: watchdog"
-for wrong in 0 -1 x "" 99999999999999999999; do
+for wrong in 0 -1 x "" 9223372036854775809 99999999999999999999; do
 	service hang WATCHDOG_USEC="$wrong" AUTOSSH_GATETIME=0 -M 0 -N
 	check "WATCHDOG_USEC=\"$wrong\": READY all the same" wait_told READY=1
 	is "$(told_count WATCHDOG=1)" 0 "WATCHDOG_USEC=\"$wrong\": nobody watches"
