@@ -1365,7 +1365,7 @@ signal_set(int sig, void (*handler)(int))
 
 /*
  * Installs the handlers, once and for all.  All other signals are blocked, so
- * that none ends autossh: a child leaves behind what is pending here.
+ * that none ends autossh; what is pending here is not for a child (fork(2)).
  */
 static void
 signals_open(struct signals *s)
@@ -3692,6 +3692,8 @@ background_start(const struct signals *signals)
 	if (child > 0) {
 		secrets_wipe();
 		close(fds[1]);
+		/* what is pending stays so: it was sent to autossh */
+		sigprocmask(SIG_SETMASK, NULL, &callers.mask);
 		/* where it is ignored, a child leaves no status */
 		sigdelset(&callers.ignored, SIGCHLD);
 		signals_restore(&callers);
@@ -3707,15 +3709,18 @@ background_start(const struct signals *signals)
 	return fd_ours(fds[1]);
 }
 
-/* Lets the caller go, and leaves its standard error. */
-static void
+/*
+ * Lets the caller go, and leaves its standard error.  Returns false if it has
+ * gone already, ended by a signal.
+ */
+static bool
 background_ready(int *fd)
 {
-	if (*fd == -1)
-		return;
-	(void)!write(*fd, "", 1);
+	bool there = write(*fd, "", 1) == 1;
+
 	fd_close(fd);
 	fd_close(&logger.stderr_fd);
+	return there;
 }
 
 /* ---- the ssh process --------------------------------------------------- */
@@ -3820,6 +3825,7 @@ struct supervisor {
 	struct notify notify;
 	bool status_failed; /* the status file could not be written */
 	int ready_fd;       /* of background_start() */
+	bool caller_gone;   /* a signal ended it before it could be told */
 	int timer_fd;
 
 	/* large and seldom used: behind the rest, where it is not touched */
@@ -4251,6 +4257,17 @@ supervisor_judge(struct supervisor *s, int64_t now, int status)
 		supervisor_finish(s, now, v == VERDICT_EXIT ? 0 : 1);
 }
 
+/* A background start is complete. */
+static void
+supervisor_detach(struct supervisor *s)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "MAINPID=%ld", (long)getpid());
+	notify_owe(&s->notify, text);
+	s->caller_gone = !background_ready(&s->ready_fd);
+}
+
 /* Reads what became of exec.  Once ssh runs, a background start is complete. */
 static void
 supervisor_run_exec(struct supervisor *s, int64_t now)
@@ -4266,8 +4283,7 @@ supervisor_run_exec(struct supervisor *s, int64_t now)
 	if (n != 0)
 		return;
 	if (s->ready_fd != -1)
-		notify_send(&s->notify, "MAINPID=%ld", (long)getpid());
-	background_ready(&s->ready_fd);
+		supervisor_detach(s);
 	if (!s->monitor.on && s->timing->gate_ms == 0 &&
 	    s->state == SSH_RUNNING)
 		supervisor_up(s, now);
@@ -4449,6 +4465,12 @@ supervisor_run_due(struct supervisor *s, int64_t now)
 {
 	if (s->state == SSH_OVER)
 		return;
+	if (s->caller_gone) {
+		log_msg(
+		    LOG_INFO, "the caller was interrupted; autossh exiting");
+		s->caller_gone = false;
+		supervisor_exit(s, now, 1);
+	}
 	if (now >= s->life_due) {
 		log_msg(
 		    LOG_INFO, "exceeded maximum time to live, shutting down");

@@ -259,6 +259,25 @@ forget "$reader"
 is "$(cat "$dir/read") $([ -p "$dir/pid" ] && echo pipe)" "$pid pipe" \
     "a pidfile that is a pipe"
 
+# A signal that is none of autossh's ends neither of the two processes.
+fresh hang
+mkfifo "$dir/fifo"
+start FIFO="$dir/fifo" AUTOSSH_PIDFILE="$dir/pid" AUTOSSH_PASSPHRASE=fd:7 \
+    exec:sh -c 'exec "$0" "$@" 7<>"$FIFO"' "$AUTOSSH" -M 0 -f host
+wait_for 10 'ps -o blocked= -p "$pid" | grep -q "[2367abef]...\$"'
+kill -ALRM "$pid"
+echo secret >"$dir/fifo"
+wait_exit
+is "$status" 0 "-f, SIGALRM while a passphrase is read: status 0"
+over
+
+# A pidfile is not lost where there is no room for a new one.
+fresh hang
+echo 99999 >"$dir/pid"
+run AUTOSSH_PIDFILE="$dir/pid" exec:sh -c 'ulimit -f 0; exec "$0" "$@"' \
+    "$AUTOSSH" -M 0 host
+is "$(cat "$dir/pid")" 99999 "no room for a pidfile: another's stays"
+
 # in_place FILE NAME [MODE OF ITS DIRECTORY]: one that is there, with no room for another beside it.
 in_place() {
 	echo 99999 >"$1"

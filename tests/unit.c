@@ -1419,6 +1419,27 @@ test_question_judge(void)
 		    table[i].question);
 }
 
+/* The caller of -f may have gone before it is told. */
+static void
+test_background_ready(void)
+{
+	int there[2], gone[2];
+	char byte;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (pipe(there) == -1 || pipe(gone) == -1)
+		die("pipe");
+	logger.stderr_fd = -1;
+	close(gone[0]);
+	ok(background_ready(&there[1]), "a caller that waits is told");
+	ok(read(there[0], &byte, 1) == 1, "by a byte");
+	is_int(there[1], -1, "then there is nothing more to tell");
+	ok(!background_ready(&gone[1]), "one that has gone is not");
+	close(there[0]);
+	logger.stderr_fd = 2;
+	(void)signal(SIGPIPE, SIG_DFL);
+}
+
 /* A wrong passphrase of a key shows here; any other answer, at the server. */
 static void
 test_question_of_key(void)
@@ -1917,6 +1938,7 @@ main(void)
 	test_passphrase_from_parse();
 	test_passphrase_file_private();
 	test_question_judge();
+	test_background_ready();
 	test_question_of_key();
 	test_askpass_due();
 	test_secret_length();
