@@ -3644,7 +3644,10 @@ pidfile_write(const char *path)
 	written = file_replace(path, text);
 	error = errno;
 	/* in a directory that is not ours, the file itself may be */
-	if (!written && !file_rewrite(path, text))
+	if (!written && (error == EACCES || error == EPERM || error == EROFS ||
+			    error == ENAMETOOLONG))
+		written = file_rewrite(path, text);
+	if (!written)
 		die("cannot write pid file \"%s\": %s", text_shown(path, shown),
 		    strerror(error));
 	pidfile_path = path;
