@@ -1747,15 +1747,32 @@ private_remove(void)
 }
 
 /*
+ * Whether nobody but us and root can put something else in the place of what we
+ * make in directory PATH.
+ */
+static bool
+private_base(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode) &&
+	       (st.st_uid == geteuid() || st.st_uid == 0) &&
+	       ((st.st_mode & (S_IWGRP | S_IWOTH)) == 0 ||
+		   (st.st_mode & S_ISVTX) != 0);
+}
+
+/*
  * Makes the private directory, with a new name, in XDG_RUNTIME_DIR, else
- * TMPDIR, else /tmp.  Returns false with errno set; ENAMETOOLONG: a socket in
- * it would have too long a path (sun_path holds 108 bytes or fewer).
+ * TMPDIR, else /tmp, which will have to do.  Returns false with errno set;
+ * ENAMETOOLONG: a socket in it would have too long a path (sun_path holds 108
+ * bytes or fewer).
  */
 static bool
 private_make(void)
 {
+	static const char last[] = "/tmp";
 	const char *const bases[] = { getenv("XDG_RUNTIME_DIR"),
-		getenv("TMPDIR"), "/tmp" };
+		getenv("TMPDIR"), last };
 	struct stat st;
 	size_t i;
 	int n;
@@ -1764,7 +1781,8 @@ private_make(void)
 	for (i = 0; i < sizeof(bases) / sizeof(*bases); i++) {
 		/* ssh would read these in a forwarding as other than names */
 		if (bases[i] == NULL || bases[i][0] != '/' ||
-		    strpbrk(bases[i], "%:$\\") != NULL)
+		    strpbrk(bases[i], "%:$\\") != NULL ||
+		    (bases[i] != last && !private_base(bases[i])))
 			continue;
 		n = snprintf(private.path, sizeof(private.path),
 		    "%s/autossh-XXXXXX", bases[i]);
