@@ -1861,6 +1861,23 @@ private_address(struct address *a, const char *name)
 }
 
 /*
+ * Opens a socket that listens as NAME in the private directory.  *A becomes its
+ * address.  -1: see errno.
+ */
+static int
+private_listen(struct address *a, const char *name)
+{
+	int fd;
+
+	private_address(a, name);
+	fd = address_listen(a);
+	/* ssh must be able to write to it, whatever the umask is */
+	if (fd != -1 && chmod(a->sa.un.sun_path, S_IRUSR | S_IWUSR) == -1)
+		fd_close(&fd);
+	return fd;
+}
+
+/*
  * A socket that listens.  Without descriptors for what has come it rests for a
  * while, or poll() would report the same callers again and again.
  */
@@ -2002,8 +2019,7 @@ monitor_place(struct monitor *m)
 {
 	fd_close(&m->listener.fd);
 	private_address(&m->send, PRIVATE_SEND);
-	private_address(&m->back, PRIVATE_BACK);
-	m->listener.fd = address_listen(&m->back);
+	m->listener.fd = private_listen(&m->back, PRIVATE_BACK);
 	return m->listener.fd != -1;
 }
 
@@ -2820,8 +2836,7 @@ askpass_place(struct askpass *a, const char *self)
 	char link[PRIVATE_PATH_MOST];
 
 	fd_close(&a->listener.fd);
-	private_address(&where, PRIVATE_ASK);
-	a->listener.fd = address_listen(&where);
+	a->listener.fd = private_listen(&where, PRIVATE_ASK);
 	private_name(PRIVATE_HELPER, link);
 	return a->listener.fd != -1 && symlink(self, link) == 0;
 }

@@ -127,14 +127,14 @@ fresh
 cp "$AUTOSSH" "$dir/autossh"
 cp "$FAKESSH" "$dir/ssh"
 chmod 755 "$dir/autossh" "$dir/ssh"
-mkdir -m 777 "$dir/any"
+mkdir -m 1777 "$dir/any"
 as="env"
 if [ "$(id -u)" -eq 0 ]; then
 	as="setpriv --reuid 65534 --regid 65534 --clear-groups"
 fi
 # shellcheck disable=SC2086 # words
 if $as true 2>/dev/null; then
-	start run:umask=0177 unset:FAKESSH_DIR FAKESSH_PLAN=forward \
+	start run:umask=0377 unset:FAKESSH_DIR FAKESSH_PLAN=forward \
 	    AUTOSSH_PATH="$dir/ssh" AUTOSSH_LOGFILE=/dev/stdout \
 	    AUTOSSH_FIRST_POLL=1 XDG_RUNTIME_DIR="$dir/any" \
 	    exec:${as%% *} ${as#"${as%% *}"} "$dir/autossh" -N host
@@ -253,6 +253,22 @@ places "XDG_RUNTIME_DIR is not there: TMPDIR" "$tmp/second" \
 places "XDG_RUNTIME_DIR is relative: TMPDIR" "$tmp/second" \
     XDG_RUNTIME_DIR=second TMPDIR="$tmp/second"
 places "then /tmp" /tmp unset:XDG_RUNTIME_DIR unset:TMPDIR
+# Others could put a directory of theirs in the place of ours.
+mkdir -m 777 "$tmp/open"
+mkdir -m 770 "$tmp/group"
+mkdir -m 1777 "$tmp/sticky"
+places "others may write to XDG_RUNTIME_DIR: TMPDIR" "$tmp/second" \
+    XDG_RUNTIME_DIR="$tmp/open" TMPDIR="$tmp/second"
+places "a group may write to TMPDIR: /tmp" /tmp unset:XDG_RUNTIME_DIR \
+    TMPDIR="$tmp/group"
+places "the sticky bit protects it: TMPDIR" "$tmp/sticky" \
+    unset:XDG_RUNTIME_DIR TMPDIR="$tmp/sticky"
+if [ "$(id -u)" -eq 0 ]; then
+	mkdir -m 755 "$tmp/another"
+	chown 65534 "$tmp/another"
+	places "XDG_RUNTIME_DIR is another user's: TMPDIR" "$tmp/second" \
+	    XDG_RUNTIME_DIR="$tmp/another" TMPDIR="$tmp/second"
+fi
 
 # deep LENGTH: makes a directory whose path has that many bytes
 deep() {
@@ -286,7 +302,7 @@ while [ "$n" -lt "$many" ]; do
 	n=$((n + 1))
 	mkdir "$dir/$n"
 	FAKESSH_DIR=$dir/$n AUTOSSH_LOGFILE=$dir/$n/log \
-	    AUTOSSH_FIRST_POLL=1 "$FAKESSH" --run -- "$AUTOSSH" -N host \
+	    AUTOSSH_FIRST_POLL=20 "$FAKESSH" --run -- "$AUTOSSH" -N host \
 	    </dev/null >/dev/null 2>>"$dir/err" &
 	pids="$pids $!"
 	started_pids="$started_pids $!"

@@ -492,13 +492,17 @@ listen_at(const char *host, int port)
 {
 	union address a;
 	socklen_t len = address(&a, host, port);
-	int fd, on = 1;
+	int fd, bound, on = 1;
+	mode_t mask;
 
 	if ((fd = socket(a.sa.sa_family, SOCK_STREAM, 0)) == -1)
 		return -1;
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(fd, &a.sa, len) == -1 || listen(fd, 128) == -1) {
+	mask = umask(0177); /* as ssh does */
+	bound = bind(fd, &a.sa, len);
+	umask(mask);
+	if (bound == -1 || listen(fd, 128) == -1) {
 		close(fd);
 		return -1;
 	}
