@@ -4419,13 +4419,15 @@ supervisor_signal_exit(struct supervisor *s, int64_t now, int sig)
 
 /* Acts on the signals that have come, in the order of what beats what. */
 static void
-supervisor_signals(struct supervisor *s, int64_t now, const sigset_t *caught)
+supervisor_signals(struct supervisor *s, int64_t now, sigset_t *caught)
 {
-	char status[256];
-	int exit_signal = signals_exit(caught);
+	char status[SAYING_MOST + 256];
+	int sig;
 
-	if (exit_signal != 0)
-		supervisor_signal_exit(s, now, exit_signal);
+	while ((sig = signals_exit(caught)) != 0) {
+		sigdelset(caught, sig);
+		supervisor_signal_exit(s, now, sig);
+	}
 	if (sigismember(caught, SIGCONT)) {
 		/* we were stopped, and ssh with us; no answer came meanwhile */
 		if (s->ssh != -1)
@@ -4556,7 +4558,10 @@ supervisor_run(struct supervisor *s)
 	sigset_t caught;
 	int64_t now, due;
 
-	supervisor_wait(s, now_ms());
+	now = now_ms();
+	supervisor_reap(
+	    s, now); /* whoever died before the handlers were there */
+	supervisor_wait(s, now);
 	while (s->state != SSH_OVER) {
 		set.n = 0;
 		signals_watch(&set);

@@ -227,6 +227,27 @@ for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
 done
 is "$lost" 0 "1.4g: a signal in the gap goes unnoticed: TERM among starts"
 
+# Two that are found at once are two.
+fresh "ignore TERM hang"
+start -M 0 host
+wait_starts 1
+for name in STOP TERM INT CONT; do
+	kill "-$name" "$pid"
+done
+wait_exit
+is "$status $(left)" "1 " "two signals to exit at once: exit 1"
+is "$(log_seconds "received signal to exit (2)" \
+    "ssh does not end, sending SIGKILL" | sed 's/^[01]$/at once/')" "at once" \
+    "two signals to exit at once: SIGKILL at once"
+
+# A child from before exec has died before anybody looked.
+fresh hang
+start exec:sh -c '(exit 0) & sleep 0.2; exec "$0" "$@"' "$AUTOSSH" -M 0 host
+wait_starts 1
+check "a child from before exec is reaped" \
+    wait_for 10 '[ "$(children_of "$pid" | wc -w)" -eq 1 ]'
+stop
+
 # Nor before there is anything to end: here it waits for a passphrase.  That ALRM
 # is blocked, which is done last, shows that the handlers are there.
 for name in TERM INT QUIT ABRT; do
