@@ -796,6 +796,23 @@ memory_need(size_t n, size_t size)
 	return p;
 }
 
+/*
+ * Another descriptor of FD, for the log.  ssh may write to the same pipe: of
+ * one that can be opened anew (Linux), ours does not block and ssh's does.
+ */
+static int
+log_share(int fd)
+{
+	char path[32];
+	struct stat st;
+	int own = -1;
+
+	snprintf(path, sizeof(path), "/dev/fd/%d", fd);
+	if (fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode))
+		own = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	return own != -1 ? own : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+}
+
 /* Sets up the log as the settings have it; a log file must be writable. */
 static void
 log_open(const struct settings *set)
@@ -810,12 +827,12 @@ log_open(const struct settings *set)
 	 * systemd's) or a file of another user's would be refused.
 	 */
 	if (file == NULL ? set->ntservice : strcmp(file, "/dev/stdout") == 0) {
-		logger.fd = fcntl(1, F_DUPFD_CLOEXEC, 3);
+		logger.fd = log_share(1);
 	} else if (file == NULL) {
 		openlog("autossh", LOG_PID, LOG_USER);
 		logger.syslog = true;
 	} else if (strcmp(file, "/dev/stderr") == 0) {
-		logger.fd = fcntl(2, F_DUPFD_CLOEXEC, 3);
+		logger.fd = log_share(2);
 	} else {
 		logger.fd = log_file_open(file);
 		if (logger.fd == -1)

@@ -202,6 +202,16 @@ run exec:sh -c 'AUTOSSH_GATETIME=0 AUTOSSH_LOGFILE=/dev/stdout "$0" -M 0 host |
     cat' "$AUTOSSH"
 like "$(cat "$dir/out")" 'autossh\[[0-9]+\]: starting ssh \(count 1\)' \
     "/dev/stdout, a pipe"
+# A pipe that ssh fills, and nobody reads.
+fresh "hang"
+mkfifo "$dir/fifo"
+start FIFO="$dir/fifo" AUTOSSH_LOGFILE=/dev/stdout exec:sh -c 'exec 8<>"$FIFO"
+    dd if=/dev/zero of="$FIFO" bs=1 count=1000000 oflag=nonblock
+    exec "$0" "$@" >"$FIFO"' "$AUTOSSH" -M 0 host
+wait_starts 1
+kill -USR2 "$pid"
+stop
+is "$status $(left)" "1 " "/dev/stdout, a pipe that is full: nothing waits"
 fresh "exit 5"
 run AUTOSSH_GATETIME=0 AUTOSSH_LOGFILE=/dev/stderr -M 0 host
 like "$(cat "$dir/err")" 'autossh\[[0-9]+\]: starting ssh \(count 1\)' \
