@@ -3959,7 +3959,7 @@ supervisor_status(
 	if (!m->on)
 		snprintf(test, sizeof(test), ", not monitored");
 	else if (!m->passed)
-		snprintf(test, sizeof(test), ", not tested yet");
+		snprintf(test, sizeof(test), ", no test has passed yet");
 	else if (localtime_r(&passed_at, &tm) != NULL &&
 		 strftime(clock, sizeof(clock), "%H:%M:%S", &tm) > 0)
 		snprintf(test, sizeof(test), ", last test %" PRId64 " ms at %s",
@@ -4255,7 +4255,7 @@ supervisor_report_death(const struct supervisor *s, int status, enum verdict v)
 		    n, words);
 		if (policy_death(status, true, 0, 0, s->set->ntservice) ==
 		    VERDICT_RESTART)
-			log_msg(LOG_INFO,
+			log_msg(LOG_ERR,
 			    "with AUTOSSH_GATETIME=0 it would be started "
 			    "again");
 	} else {
@@ -4263,9 +4263,10 @@ supervisor_report_death(const struct supervisor *s, int status, enum verdict v)
 		    "ssh exited with status %d; autossh exiting%s", n, words);
 	}
 	if (v != VERDICT_RESTART && n == 0 && s->cmd->no_command)
-		log_msg(LOG_INFO,
-		    "if ssh was not meant to end, a ControlMaster may have "
-		    "taken the session over (see -o ControlPath=none)");
+		log_msg(v == VERDICT_PREMATURE ? LOG_ERR : LOG_INFO,
+		    "if ssh was not meant to end: it ends so on SIGTERM, too, "
+		    "and when a ControlMaster has taken the session over "
+		    "(-o ControlPath=none)");
 }
 
 /*

@@ -26,6 +26,9 @@ for s in 0 1 2 3 127 254 255; do
 	after "first start, within the gate: exit $s" "exit $s; exit 0" 30 1 1 \
 	    "ssh exited prematurely with status $s; autossh exiting"
 done
+# The advice reaches whoever reads the error.
+like "$(cat "$dir/err")" "AUTOSSH_GATETIME=0 it would be started again" \
+    "what would help is said on the terminal, too"
 for s in 1 2 255; do
 	after "first start, no gate: exit $s" "exit $s; exit 0" 0 0 2 \
 	    "ssh exited with error status $s; restarting ssh"

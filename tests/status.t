@@ -77,7 +77,7 @@ fresh "forward; exit 255"
 start AUTOSSH_FIRST_POLL=5 AUTOSSH_GATETIME=0 -N host
 wait_starts 1
 like "$(ask_status)" \
-    "^status: started [0-9]+s, ssh pid $(ssh_pid 1) \\(start 1\\), not tested yet, next in [1-5] s\$" \
+    "^status: started [0-9]+s, ssh pid $(ssh_pid 1) \\(start 1\\), no test has passed yet, next in [1-5] s\$" \
     "USR2 before a test"
 wait_log "connection ok"
 like "$(ask_status)" \
@@ -99,7 +99,7 @@ stop
 fresh "swallow forward"
 start AUTOSSH_FIRST_POLL=1 -N host
 wait_for 20 '[ -s "$dir/connects" ]'
-like "$(ask_status)" "not tested yet, testing now\$" "USR2 during a test"
+like "$(ask_status)" "no test has passed yet, testing now\$" "USR2 during a test"
 stop
 fresh "ignore TERM hang"
 start AUTOSSH_GATETIME=0 -M 0 -N host

@@ -1805,7 +1805,7 @@ test_supervisor_status(void)
 	monitor_start(&s.monitor, 1000);
 	supervisor_status(&s, 91000, text, sizeof(text));
 	is_text(text,
-	    "started 1m30s, ssh pid 4711 (start 5), not tested yet, "
+	    "started 1m30s, ssh pid 4711 (start 5), no test has passed yet, "
 	    "next in 510 s",
 	    "status before the first test");
 	s.up_since = 1000;
