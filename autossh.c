@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: ISC */
+
 /*
  * autossh: start ssh, watch it, and start it again when it dies or stops
  * passing traffic.
