@@ -418,10 +418,11 @@ tmp_full() {
 	(
 		n=0
 		while :; do
-			touch "$dir/small/$n" 2>/dev/null && n=$((n + 1))
+			printf '' 2>/dev/null >"$dir/small/$n" && n=$((n + 1))
 		done
-	) &
+	) 2>/dev/null &
 	filler=$!
+	wait_for 20 '! mktemp "$dir/small/0XXXXXX" >/dev/null 2>&1'
 	signal_sessions KILL
 	wait_log "port down, restarting ssh" 1 60 ||
 	    give_up "the monitor notices nothing"

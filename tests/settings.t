@@ -150,8 +150,8 @@ done
 # ---- GATETIME
 
 fresh 'exit 255'
-run AUTOSSH_GATETIME=1 -M 0 -N host
-is "$status $(starts)" "1 1" "GATETIME=1: a death within"
+run AUTOSSH_GATETIME=10 -M 0 -N host
+is "$status $(starts)" "1 1" "GATETIME=10: a death within"
 fresh 'sleep 1300 exit 255; exit 0'
 run AUTOSSH_GATETIME=1 -M 0 -N host
 is "$status $(starts)" "0 2" "GATETIME=1: a death behind"

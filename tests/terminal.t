@@ -230,7 +230,8 @@ types "\"\$AUTOSSH\" -M \$P -t server '$remote'"
 check "session: the remote shell answers" shows 'remote>$'
 pids
 check "session: it is the remote one" answers remote 1
-types 'sleep 1000'
+types 'sh -c "echo run""ning; exec sleep 1000"'
+shows '^running$'
 key C-c
 check "session: ^C reaches the remote command" answers remote 2
 check "session: and not autossh" alive "$pid"
