@@ -15,8 +15,7 @@ jobs=${JOBS:-8}
 
 # shellcheck source=tests/need.sh
 . "$source_dir/tests/need.sh"
-need gcc:gcc make:make autoconf:autoconf automake:automake \
-    ssh:openssh-client sshd:openssh-server ssh-keygen:openssh-client \
+need_build ssh:openssh-client sshd:openssh-server ssh-keygen:openssh-client \
     socat:socat tmux:tmux ip:iproute2 unshare:util-linux ps:procps
 
 # A tree that is configured itself cannot be built elsewhere.

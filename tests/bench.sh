@@ -22,7 +22,7 @@ TEST_LIMIT=900
 if [ -z "${AUTOSSH-}" ] || [ -z "${FAKESSH-}" ]; then
 	# shellcheck source=tests/need.sh
 	. "$source_dir/tests/need.sh"
-	need gcc:gcc make:make autoconf:autoconf automake:automake strace:strace
+	need_build strace:strace
 	mkdir -p "$build_dir"
 	[ -x "$source_dir/configure" ] || (cd "$source_dir" && autoreconf -fi) \
 	    >"$build_dir/bench.log" 2>&1 || exit

@@ -196,7 +196,7 @@ trap 'exit 1' HUP INT PIPE TERM
 
 need ssh:openssh-client ssh-keygen:openssh-client sshd:openssh-server ps:procps
 if [ -z "${AUTOSSH-}" ]; then
-	need gcc:gcc make:make autoconf:autoconf automake:automake
+	need_build
 	# A tree that is configured itself cannot be built elsewhere.
 	if [ -z "${BUILD_DIR-}" ] && [ -f "$source_dir/config.status" ]; then
 		build_dir=$source_dir

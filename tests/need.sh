@@ -4,10 +4,12 @@
 # machine after nothing but a clone.
 #
 # usage: need COMMAND:PACKAGE ...
+#	need_build COMMAND:PACKAGE ...	these, and what builds a clone
 #
-# Where a COMMAND (or a file, by its path) is missing, its PACKAGE (Debian's name) is installed with
-# apt-get, as root or through sudo.  Where that is not possible, need says what
-# is missing and how to get it, and ends the script with status 1.
+# Where a COMMAND (or a file, by its path) is missing, its PACKAGE (Debian's
+# name) is installed with apt-get, as root or through sudo.  Where that is not
+# possible, need says what is missing and how to get it, and ends the script
+# with status 1.
 
 need() {
 	# Debian keeps sshd where an ordinary user's PATH does not look.
@@ -46,4 +48,13 @@ need() {
 		echo "apt-get could not install:$need_packages" >&2
 		exit 1
 	fi
+}
+
+# Debian's gcc only recommends the C library's headers; where other systems keep
+# theirs is not known here.
+need_build() {
+	if command -v apt-get >/dev/null; then
+		set -- /usr/include/stdio.h:libc6-dev "$@"
+	fi
+	need gcc:gcc make:make autoconf:autoconf automake:automake "$@"
 }
