@@ -13,6 +13,7 @@ source_dir=$(cd "$(dirname "$0")/.." && pwd)
 build_dir=${BUILD_DIR:-$source_dir/build}
 work=$(mktemp -d "${TMPDIR:-/tmp}/autossh-demo.XXXXXX")
 sshd_pid=
+sshd_run_made=
 shown=0
 
 # shellcheck source=tests/need.sh
@@ -187,6 +188,7 @@ cleanup() {
 		done
 	fi
 	[ -z "$sshd_pid" ] || server_stop
+	[ -z "$sshd_run_made" ] || rmdir /run/sshd 2>/dev/null
 	rm -rf "$work"
 }
 trap cleanup EXIT
@@ -230,7 +232,10 @@ echo "server $(cat "$work/host_key.pub")" >"$work/known_hosts"
 # sshd wants PAM for a user whose password is locked, as root's may be.
 pam=no
 if [ "$(id -u)" -eq 0 ]; then
-	[ -d /run/sshd ] || mkdir -m 755 /run/sshd
+	[ -d /run/sshd ] || {
+		mkdir -m 755 /run/sshd
+		sshd_run_made=yes
+	}
 	grep -q '^root:!' /etc/shadow && pam=yes
 fi
 cat >"$work/sshd_config" <<CONFIG
