@@ -41,6 +41,12 @@ show() {
 	eval "$*" 2>&1 | sed 's/^/  /'
 }
 
+# The same for a command that changes this shell.
+show_here() {
+	printf '  $ %s\n' "$*"
+	eval "$*"
+}
+
 # What has been added to autossh's log, a line each.
 show_log() {
 	[ -f "${AUTOSSH_LOGFILE-}" ] || return 0
@@ -268,11 +274,6 @@ cat >"$work/bin/ssh" <<SCRIPT
 exec "$(command -v ssh)" -F "$work/ssh_config" "\$@"
 SCRIPT
 chmod 700 "$work/bin/ssh"
-PATH=$work/bin:$PATH
-AUTOSSH_PATH=ssh
-AUTOSSH_LOGFILE=$work/log
-AUTOSSH_PIDFILE=$work/autossh.pid
-export PATH AUTOSSH_PATH AUTOSSH_LOGFILE AUTOSSH_PIDFILE
 unset SSH_AUTH_SOCK AUTOSSH_DEBUG AUTOSSH_GATETIME AUTOSSH_LOGLEVEL \
     AUTOSSH_MAXLIFETIME AUTOSSH_MAXSTART AUTOSSH_MESSAGE AUTOSSH_NTSERVICE \
     AUTOSSH_PASSPHRASE AUTOSSH_PORT AUTOSSH_STATUSFILE NOTIFY_SOCKET
@@ -281,14 +282,17 @@ unset SSH_AUTH_SOCK AUTOSSH_DEBUG AUTOSSH_GATETIME AUTOSSH_LOGLEVEL \
 
 title "A monitored tunnel"
 say "A private sshd on port $sshd_port plays the server.  A test of the connection"
-say "is made every 6 seconds here; by default it is every 600."
+say "is made every 6 seconds here; by default it is every 600.  In bin are autossh"
+say "and an ssh that reads ssh_config here, where this server stands."
 echo
+show_here "cd $work"
+show_here "export PATH=$work/bin:\$PATH AUTOSSH_PATH=ssh"
+show_here "export AUTOSSH_LOGFILE=log AUTOSSH_PIDFILE=autossh.pid"
+show_here "export AUTOSSH_POLL=6 AUTOSSH_FIRST_POLL=2"
 server_start
 ssh -o BatchMode=yes server true </dev/null ||
     die "sshd refuses $(id -un): $(tail -n 1 "$work/sshd.log")"
 begin=$(now)
-export AUTOSSH_POLL=6 AUTOSSH_FIRST_POLL=2
-say "\$ export AUTOSSH_POLL=6 AUTOSSH_FIRST_POLL=2"
 show "autossh -f -N -L $tunnel_port:127.0.0.1:$sshd_port server"
 wait_until 20 tunnel_passes
 autossh_pid=$(cat "$work/autossh.pid")
@@ -331,6 +335,6 @@ server_start
 healed "$begin"
 
 title "The end"
-show "kill \$(cat $work/autossh.pid)"
+show "kill \$(cat autossh.pid)"
 wait_until 10 autossh_gone
 say "autossh and ssh are gone."
