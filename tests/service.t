@@ -451,7 +451,7 @@ drop_in() {
 	{
 		echo "[Service]"
 		echo "StandardOutput=append:$log"
-		echo "Environment=AUTOSSH_LOGFILE=/dev/stdout AUTOSSH_LOGLEVEL=7"
+		echo "Environment=AUTOSSH_LOGLEVEL=7"
 		# A sanitizer, if there is one, cannot look for leaks there.
 		echo "Environment=ASAN_OPTIONS=detect_leaks=0"
 		printf '%s\n' "$@"
@@ -487,6 +487,16 @@ inside systemctl reload $service
 check "systemd: reload starts a new ssh" \
     wait_for 20 '[ -n "$(ssh_inside)" ] && [ "$(ssh_inside)" != "$ssh" ]'
 is "$(shows MainPID)" "$main" "systemd: under the same autossh"
+
+# A plain kill of ssh.
+wait_for 20 'shows StatusText | grep -q "^up,"'
+ssh=$(ssh_inside)
+inside kill "$ssh"
+check "systemd: ssh gets a TERM, and ends with status 0" \
+    wait_log "ssh exited with error status 0; restarting ssh"
+check "systemd: there is a new ssh" \
+    wait_for 20 '[ -n "$(ssh_inside)" ] && [ "$(ssh_inside)" != "$ssh" ]'
+is "$(shows MainPID)" "$main" "systemd: under the same autossh, too"
 
 inside kill -KILL "$main"
 check "systemd: autossh killed: it is restarted" wait_for 30 \
