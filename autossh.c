@@ -19,14 +19,17 @@
  * All of this happens in one loop around one poll().  Signal handlers only
  * write to a pipe that the loop reads.  What waits for something is a part
  * with three doors: X_watch() names descriptors, X_due() the next time, X_run()
- * does what can be done now.  What is a matter of rules alone (number_,
- * cmdline_, policy_, question_, line_match) makes no system call and keeps
+ * does what can be done now; a door that would be empty is left out.  Only the
+ * questions at the start wait elsewhere, and the helper, another process.  What
+ * is a matter of rules alone (number_parse, timing_derive, cmdline_,
+ * ssh_words, policy_, question_, line_match) makes no system call and keeps
  * nothing.
  *
  * Sections, bottom up: constants and types; systems; small helpers; log;
  * settings; command line; policy; signals; terminal; processes; private
- * directory; monitor; passphrase and its helper; what ssh says; reports;
- * pidfile and background; the ssh process; supervisor; usage and main.
+ * directory; sockets; monitor; passphrase; questions; answers; the helper; what
+ * ssh says; reports; pidfile and background; the ssh process; supervisor; usage
+ * and main.
  */
 
 #ifdef HAVE_CONFIG_H
@@ -34,7 +37,6 @@
 #endif
 
 #include <sys/mman.h>
-#include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -1836,6 +1838,8 @@ private_has(const char *name)
 	return lstat(path, &st) == 0;
 }
 
+/* ---- sockets: addresses, and who connects to them ---------------------- */
+
 /* The loopback address with PORT, of IPv6 or IPv4. */
 static void
 address_loopback(struct address *a, bool ipv6, int port)
@@ -1984,7 +1988,8 @@ struct monitor {
 	bool early; /* begun before first_due */
 	int64_t begun;
 	int64_t timeout_ms;
-	int64_t due; /* when a connection, or the echo, must have come */
+	int64_t due; /* when a connection, or the echo, must have come; NEVER:
+			it has passed, who came in time is heard out */
 	int send_fd;
 	char line[512];
 	size_t len, sent;
@@ -2114,7 +2119,7 @@ monitor_listen(struct monitor *m, const struct monitor_port *mp)
 static void
 caller_drop(struct monitor *m, int i)
 {
-	if (!m->echo)
+	if (!m->echo) /* else it is send_fd, which test_close() closes */
 		fd_close(&m->callers[i].fd);
 	m->callers[i] = m->callers[--m->ncallers];
 }
@@ -2473,7 +2478,7 @@ monitor_run(struct monitor *m, const struct pollset *set, int64_t now)
 	return r == TEST_OPEN ? r : test_end(m, r, now);
 }
 
-/* ---- passphrase: where it comes from, and what ssh asks for ------------- */
+/* ---- passphrase: where it comes from ----------------------------------- */
 
 /*
  * The one page that holds secrets: locked, left out of dumps, wiped at exit.
@@ -2705,6 +2710,8 @@ passphrase_open(const struct passphrase_from *from, const char *destination)
 	}
 }
 
+/* ---- questions: which of ssh's may be answered ------------------------- */
+
 /*
  * Whether TEXT, in lower case, has WORD between characters that are not
  * letters or digits.
@@ -2811,6 +2818,8 @@ question_judge(const char *hint, const char *question)
 		return QUESTION_REFUSE;
 	return QUESTION_ANSWER;
 }
+
+/* ---- answers: who asks, and what is given ------------------------------ */
 
 /* A helper that has connected with a question of ssh's. */
 struct asker {
@@ -3844,7 +3853,7 @@ enum supervisor_state {
 
 struct supervisor {
 	/* constant once set up */
-	const struct settings *set;
+	const struct settings *settings;
 	const struct cmdline *cmd;
 	const struct timing *timing;
 	struct signals signals;
@@ -3994,10 +4003,11 @@ supervisor_write_status(struct supervisor *s, int64_t now)
 	if (s->state == SSH_WAITING)
 		st.next_start_ms = wall_ms() + s->start_due - now;
 	standing_text(&st, s->cmd->destination, text, sizeof(text));
-	written = file_replace(s->set->statusfile, text);
+	written = file_replace(s->settings->statusfile, text);
 	if (!written && !s->status_failed)
 		log_msg(LOG_ERR, "cannot write status file \"%s\": %s",
-		    text_shown(s->set->statusfile, shown), strerror(errno));
+		    text_shown(s->settings->statusfile, shown),
+		    strerror(errno));
 	s->status_failed = !written;
 }
 
@@ -4011,7 +4021,7 @@ supervisor_report(struct supervisor *s, int64_t now)
 		supervisor_summary(s, now, text, sizeof(text));
 		(void)notify_send(&s->notify, "STATUS=%s", text);
 	}
-	if (s->set->statusfile != NULL)
+	if (s->settings->statusfile != NULL)
 		supervisor_write_status(s, now);
 }
 
@@ -4043,7 +4053,7 @@ supervisor_wait(struct supervisor *s, int64_t now)
 	int64_t poll_s = s->timing->poll_ms / 1000;
 	int64_t wait_s = 0;
 
-	if (s->set->maxstart >= 0 && s->starts >= s->set->maxstart) {
+	if (s->settings->maxstart >= 0 && s->starts >= s->settings->maxstart) {
 		log_msg(LOG_INFO, "max start count reached; exiting");
 		supervisor_finish(s, now, 0);
 		return;
@@ -4130,7 +4140,7 @@ supervisor_report_exec(const struct supervisor *s, int error)
 	char shown[VALUE_SHOWN + 4];
 
 	log_msg(LOG_ERR, "cannot run ssh \"%s\": %s",
-	    text_shown(s->set->path, shown), strerror(error));
+	    text_shown(s->settings->path, shown), strerror(error));
 }
 
 /* Starts the ssh process with what this start needs.  Returns false: errno. */
@@ -4170,9 +4180,9 @@ supervisor_start(struct supervisor *s, int64_t now)
 	s->started_at = now;
 	s->started_at_ms = wall_ms();
 	sayings_start(&s->sayings);
-	if (s->set->maxstart > 0)
+	if (s->settings->maxstart > 0)
 		log_msg(LOG_INFO, "starting ssh (count %d of %" PRId64 ")",
-		    s->starts, s->set->maxstart);
+		    s->starts, s->settings->maxstart);
 	else
 		log_msg(LOG_INFO, "starting ssh (count %d)", s->starts);
 	if (!supervisor_spawn(s)) {
@@ -4255,7 +4265,7 @@ supervisor_report_death(const struct supervisor *s, int status, enum verdict v)
 		    "ssh exited prematurely with status %d; "
 		    "autossh exiting%s",
 		    n, words);
-		if (policy_death(status, true, 0, 0, s->set->ntservice) ==
+		if (policy_death(status, true, 0, 0, s->settings->ntservice) ==
 		    VERDICT_RESTART)
 			log_msg(LOG_ERR,
 			    "with AUTOSSH_GATETIME=0 it would be started "
@@ -4300,7 +4310,7 @@ static void
 supervisor_judge(struct supervisor *s, int64_t now, int status)
 {
 	enum verdict v = policy_death(status, s->starts == 1,
-	    s->timing->gate_ms, now - s->started_at, s->set->ntservice);
+	    s->timing->gate_ms, now - s->started_at, s->settings->ntservice);
 
 	supervisor_report_death(s, status, v);
 	if (v == VERDICT_RESTART && supervisor_denied(s, now, status)) {
@@ -4368,7 +4378,7 @@ supervisor_died(struct supervisor *s, int64_t now, int status)
 		supervisor_report_exec(s, s->exec_error);
 		supervisor_start_failed(s, now);
 	}
-	askpass_stop(&s->askpass);
+	askpass_stop(&s->askpass); /* last: whether it answered was a reason */
 }
 
 /* Takes in what our children did.  As process 1 we are given others' too. */
@@ -4400,7 +4410,7 @@ supervisor_reap(struct supervisor *s, int64_t now)
 static void
 supervisor_hangup(struct supervisor *s, int64_t now)
 {
-	if (!s->cmd->no_command && !s->set->ntservice &&
+	if (!s->cmd->no_command && !s->settings->ntservice &&
 	    !sigismember(&s->signals.ignored, SIGHUP) &&
 	    terminal_gone(&s->terminal)) {
 		log_msg(LOG_INFO, "the terminal is gone; autossh exiting");
@@ -4477,7 +4487,7 @@ supervisor_tested(struct supervisor *s, int64_t now, enum test_result r)
 		log_msg(LOG_DEBUG, "connection ok");
 		if (s->up_since == -1)
 			supervisor_up(s, now);
-		else if (s->set->statusfile != NULL)
+		else if (s->settings->statusfile != NULL)
 			supervisor_write_status(s, now);
 		pidfile_touch();
 	} else if (r == TEST_FAILED) {
@@ -4502,6 +4512,13 @@ supervisor_rejected(struct supervisor *s, int64_t now)
 	log_msg(LOG_ERR, "passphrase rejected: ssh asks for it again; "
 			 "autossh exiting");
 	supervisor_exit(s, now, 1);
+}
+
+/* What the supervisor itself waits for: exec. */
+static void
+supervisor_watch(const struct supervisor *s, struct pollset *set)
+{
+	pollset_add(set, s->exec_fd, POLLIN);
 }
 
 /* When the supervisor itself has something to do. */
@@ -4585,7 +4602,7 @@ supervisor_run(struct supervisor *s)
 	while (s->state != SSH_OVER) {
 		set.n = 0;
 		signals_watch(&set);
-		pollset_add(&set, s->exec_fd, POLLIN);
+		supervisor_watch(s, &set);
 		monitor_watch(&s->monitor, &set);
 		askpass_watch(&s->askpass, &set);
 		sayings_watch(&s->sayings, &set);
@@ -4732,7 +4749,7 @@ main_plan(struct supervisor *s, const struct settings *set,
 	monitor_plan(&s->monitor, port, cmd->ipv6);
 	s->monitor.timing = timing;
 	s->monitor.message = set->message;
-	s->set = set;
+	s->settings = set;
 	s->cmd = cmd;
 	s->timing = timing;
 	s->argv = main_ssh_argv(set, cmd, &s->monitor);
@@ -4751,7 +4768,7 @@ main_open(struct supervisor *s, const struct monitor_port *port)
 {
 	pid_t main_pid = getpid();
 
-	log_open(s->set); /* /dev/stdout is the caller's, with -f too */
+	log_open(s->settings); /* /dev/stdout is the caller's, with -f too */
 	if (s->cmd->background)
 		s->ready_fd = background_start(&s->signals);
 	if (s->timing->lifetime_ms > 0)
@@ -4765,7 +4782,8 @@ main_open(struct supervisor *s, const struct monitor_port *port)
 	if (s->cmd->background)
 		sayings_open(&s->sayings);
 	notify_open(&s->notify, main_pid);
-	s->monitor.hasty = s->notify.fd != -1 || s->set->statusfile != NULL;
+	s->monitor.hasty =
+	    s->notify.fd != -1 || s->settings->statusfile != NULL;
 	monitor_listen(&s->monitor, port);
 	if (askpass_on(&s->askpass))
 		secrets_lock();
@@ -4773,8 +4791,8 @@ main_open(struct supervisor *s, const struct monitor_port *port)
 		die("cannot make private sockets in XDG_RUNTIME_DIR, TMPDIR "
 		    "or /tmp: %s",
 		    strerror(errno));
-	if (s->set->pidfile != NULL)
-		pidfile_write(s->set->pidfile);
+	if (s->settings->pidfile != NULL)
+		pidfile_write(s->settings->pidfile);
 	s->timer_fd = timer_open();
 }
 
