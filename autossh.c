@@ -874,7 +874,8 @@ static const struct setting {
 	    "seconds from the start of ssh to its first test" },
 	{ "AUTOSSH_GATETIME", SETTING_NUMBER, 0, SECONDS_MOST, 30, NULL,
 	    AT(gatetime), "30; with -f always 0",
-	    "seconds that the first ssh must live to be started again" },
+	    "seconds that the first ssh must live, or autossh gives up; 0: "
+	    "never" },
 	{ "AUTOSSH_LOGFILE", SETTING_TEXT, 1, PATH_MAX - 1, 0, NULL,
 	    AT(logfile), "unset: syslog", "file to append the log to" },
 	{ "AUTOSSH_LOGLEVEL", SETTING_NUMBER, LOG_EMERG, LOG_DEBUG, LOG_INFO,
@@ -883,7 +884,8 @@ static const struct setting {
 	    AT(maxlifetime), "0: no end",
 	    "seconds after which autossh ends ssh and exits" },
 	{ "AUTOSSH_MAXSTART", SETTING_NUMBER, -1, SECONDS_MOST, -1, NULL,
-	    AT(maxstart), "-1: no limit", "how often ssh is started at most" },
+	    AT(maxstart), "-1: no limit",
+	    "how often ssh is started at most; 0: never" },
 	{ "AUTOSSH_MESSAGE", SETTING_TEXT, 0, 64, 0, "", AT(message), "empty",
 	    "text to append to the test line" },
 	{ "AUTOSSH_NTSERVICE", SETTING_YES, 0, 0, 0, NULL, AT(ntservice),
@@ -4651,8 +4653,8 @@ usage_long(FILE *out)
 	    "-M: no local port\n"
 	    "  -M port:echo  monitor through PORT and the echo service on "
 	    "remote port ECHO\n"
-	    "  -f            go to the background once ssh has been started\n"
-	    "  -V            print the version; --help prints this\n"
+	    "  -f            go to the background once ssh has been executed\n"
+	    "  -V, --version print the version; --help prints this\n"
 	    "\n"
 	    "Environment (default):\n");
 	for (i = 0; i < NSETTINGS; i++)
