@@ -4598,8 +4598,8 @@ supervisor_run(struct supervisor *s)
 	int64_t now, due;
 
 	now = now_ms();
-	supervisor_reap(
-	    s, now); /* whoever died before the handlers were there */
+	/* who died before the handlers were there */
+	supervisor_reap(s, now);
 	supervisor_wait(s, now);
 	while (s->state != SSH_OVER) {
 		set.n = 0;
