@@ -80,7 +80,8 @@
  *				then of each WORD: ignore=NAME, block=NAME,
  *				close=FD, open=FD (on /dev/null), umask=OCTAL,
  *				group (a process group of its own), session,
- *				files=N (RLIMIT_NOFILE); then CMD
+ *				files=N (RLIMIT_NOFILE), child (one that has
+ *				died and was not waited for); then CMD
  */
 
 #ifdef HAVE_CONFIG_H
@@ -1435,6 +1436,7 @@ run_word(const char *word)
 {
 	const char *arg = strchr(word, '=');
 	struct rlimit limit;
+	siginfo_t dead;
 	sigset_t set;
 
 	arg = arg != NULL ? arg + 1 : "";
@@ -1457,7 +1459,11 @@ run_word(const char *word)
 		setpgid(0, 0);
 	else if (strcmp(word, "session") == 0)
 		setsid();
-	else
+	else if (strcmp(word, "child") == 0) {
+		if (fork() == 0)
+			_exit(0);
+		waitid(P_ALL, 0, &dead, WEXITED | WNOWAIT);
+	} else
 		fail("--run: unknown word %s", word);
 }
 

@@ -242,7 +242,7 @@ is "$(log_seconds "received signal to exit (2)" \
 
 # A child from before exec has died before anybody looked.
 fresh hang
-start exec:sh -c '(exit 0) & sleep 0.2; exec "$0" "$@"' "$AUTOSSH" -M 0 host
+start run:child -M 0 host
 wait_starts 1
 check "a child from before exec is reaped" \
     wait_for 10 '[ "$(children_of "$pid" | wc -w)" -eq 1 ]'
