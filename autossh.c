@@ -1467,9 +1467,8 @@ signals_exit(const sigset_t *caught)
 }
 
 /*
- * Before the main loop, signals are waited for at the questions alone: by
- * signals_wait() until FD can be read.  It returns 0, or the signal that came
- * first: one to exit, or, where they are noted, one of job control.
+ * Before the main loop: the signal that has come, if it is one to exit or,
+ * where they are noted, one of job control.  0: none.
  */
 static int
 signals_came(void)
@@ -1501,6 +1500,10 @@ signals_note_jobs(bool on)
 	}
 }
 
+/*
+ * Before the main loop: waits until FD can be read or a signal has come that
+ * signals_came() tells.  Returns that, or 0.
+ */
 static int
 signals_wait(int fd)
 {
@@ -3464,10 +3467,10 @@ struct notify {
 	socklen_t len;
 	int64_t watchdog_ms; /* 0: nobody watches */
 	int64_t watchdog_due;
-	bool ready;    /* it was told that the tunnel is up */
-	bool stopping; /* it was told that the end has come */
-	char owed[64]; /* what its queue had no room for, but must be told */
-	int64_t owed_due;
+	bool ready;       /* it was told that the tunnel is up */
+	bool stopping;    /* it was told that the end has come */
+	char owed[64];    /* what its queue had no room for, but must be told */
+	int64_t owed_due; /* when to try again */
 };
 
 /*
