@@ -95,43 +95,43 @@
 #define KILL_WAIT_MS 1000    /* then a dying ssh is no reason not to exit */
 #define STOP_DELAY_MS 50     /* from ssh's stop to our own */
 #define ACCEPT_PAUSE_MS 1000 /* without descriptors, before accepting again */
-#define NOTIFY_PAUSE_MS 1000 /* without room, before telling again */
+#define NOTIFY_RETRY_MS 1000 /* without room, before telling again */
 
-#define SECONDS_MOST 2147483647
-#define FREE_TRIES 5     /* restarts without a wait */
-#define CALLERS_MOST 96  /* connections that are heard during one test */
-#define BACKLOG 128      /* connections that the kernel keeps for us */
-#define PRIVATE_SEND "w" /* socket that ssh listens on */
-#define PRIVATE_BACK "r" /* socket that autossh listens on */
-#define PRIVATE_ASK "a"  /* socket that the helper asks on */
-#define PRIVATE_HELPER "autossh-askpass" /* link to ourselves */
-#define PRIVATE_PATH_MOST sizeof(((struct sockaddr_un *)0)->sun_path)
-#define PRIVATE_MOST (PRIVATE_PATH_MOST - 20) /* leaves room for a name */
-#define AUTO_PORT_LEAST 20000 /* on the server, below what systems hand out */
-#define AUTO_PORT_MOST 32767
-#define POLLSET_MOST (CALLERS_MOST + 2 * ASKERS_MOST + 16)
-#define SECRET_MOST 1023  /* bytes of a passphrase; ssh takes no more */
-#define QUESTION_MOST 200 /* bytes of a question that are looked at */
-#define ASKER_MOST 2047   /* bytes of a request of the helper */
-#define ASKERS_MOST 8
-#define ASKER_WAIT_MS 10000   /* for the helper's request */
+#define SECONDS_MAX 2147483647
+#define FREE_TRIES 5        /* restarts without a wait */
+#define CONNS_MAX 96        /* connections that are heard during one test */
+#define BACKLOG 128         /* connections that the kernel keeps for us */
+#define PRIVATE_CONNECT "w" /* socket that ssh listens on */
+#define PRIVATE_LISTEN "r"  /* socket that autossh listens on */
+#define PRIVATE_SOCKET "a"  /* socket that the helper asks on */
+#define PRIVATE_LINK "autossh-askpass" /* link to ourselves */
+#define PRIVATE_PATH_MAX sizeof(((struct sockaddr_un *)0)->sun_path)
+#define PRIVATE_MAX (PRIVATE_PATH_MAX - 20) /* leaves room for a name */
+#define AUTO_PORT_MIN 20000 /* on the server, below what systems hand out */
+#define AUTO_PORT_MAX 32767
+#define WAITSET_MAX (CONNS_MAX + 2 * REQUESTS_MAX + 16)
+#define SECRET_MAX 1023  /* bytes of a passphrase; ssh takes no more */
+#define PROMPT_MAX 200   /* bytes of a question that are looked at */
+#define REQUEST_MAX 2047 /* bytes of a request of the helper */
+#define REQUESTS_MAX 8
+#define REQUEST_WAIT_MS 10000 /* for the helper's request */
 #define COMMAND_WAIT_MS 60000 /* for the command that prints a passphrase */
 #define DENIAL_MS 10000       /* a server that denies does so soon, */
-#define DENIALS_MOST 3        /* and again */
-#define ANSWERED_MOST 32      /* questions in one life of ssh */
-#define SAYING_MOST 512       /* bytes of a line of ssh's that are kept */
-#define SAYINGS_MOST 50       /* lines that are logged, in */
-#define SAYINGS_WINDOW_MS 60000
-#define EARLY_TEST_MS 1000 /* from the start to the first early test */
-#define LABEL_MOST 256
-#define STANDING_MOST (8 * (LABEL_MOST + 256))
-#define FORWARD_MOST (PRIVATE_PATH_MOST + 32)
+#define DENIALS_MAX 3         /* and again */
+#define ANSWERED_MAX 32       /* questions in one life of ssh */
+#define STDERR_LINE_MAX 512   /* bytes of a line of ssh's that are kept */
+#define STDERR_LINES_MAX 50   /* lines that are logged, in */
+#define STDERR_WINDOW_MS 60000
+#define PROBE_FIRST_MS 1000 /* from the start to the first early test */
+#define LABEL_MAX 256
+#define METRICS_MAX (8 * (LABEL_MAX + 256))
+#define FORWARD_MAX (PRIVATE_PATH_MAX + 32)
 #define VALUE_SHOWN 64 /* bytes of a bad value that a message repeats */
-#define TEXT_MOST 1024 /* bytes of a formatted message */
+#define TEXT_MAX 1024  /* bytes of a formatted message */
 
 /* What the main loop waits for. */
-struct pollset {
-	struct pollfd fds[POLLSET_MOST];
+struct waitset {
+	struct pollfd fds[WAITSET_MAX];
 	nfds_t n;
 };
 
@@ -166,7 +166,7 @@ struct settings {
 };
 
 /* Where the answer to ssh's questions comes from: AUTOSSH_PASSPHRASE. */
-struct passphrase_from {
+struct passphrase_source {
 	enum {
 		PASSPHRASE_NONE,
 		PASSPHRASE_ASK,
@@ -180,7 +180,8 @@ struct passphrase_from {
 
 /* What the monitor is told to use, by AUTOSSH_PORT or option -M. */
 struct monitor_port {
-	bool chosen;   /* auto: no local port, and a random one on the server */
+	bool
+	    auto_port; /* auto: no local port, and a random one on the server */
 	int port;      /* 0: no monitor */
 	int echo_port; /* 0: none, autossh listens on port + 1 itself */
 };
@@ -191,10 +192,10 @@ struct cmdline {
 		CMDLINE_RUN,
 		CMDLINE_VERSION,
 		CMDLINE_HELP,
-		CMDLINE_WRONG
+		CMDLINE_ERROR
 	} action;
-	const char *complaint; /* CMDLINE_WRONG: what is wrong with */
-	const char *subject;   /* this word; "" if with none */
+	const char *error;     /* CMDLINE_ERROR: what is wrong with */
+	const char *error_arg; /* this word; "" if with none */
 	const char *monitor;   /* value of the last -M, or NULL */
 	bool background;       /* -f */
 	bool no_command;       /* -N: ssh runs no remote command */
@@ -219,7 +220,7 @@ extern char **environ; /* else unistd.h declares it */
 
 /* Makes FD close-on-exec and non-blocking.  Returns FD; -1 stays -1. */
 static int
-fd_ours(int fd)
+fd_cloexec_nonblock(int fd)
 {
 	if (fd != -1) {
 		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
@@ -257,21 +258,21 @@ pipe_open(int fds[2])
 {
 	if (pipe(fds) == -1)
 		return -1;
-	fd_ours(fds[0]);
-	fd_ours(fds[1]);
+	fd_cloexec_nonblock(fds[0]);
+	fd_cloexec_nonblock(fds[1]);
 	return 0;
 }
 
 static int
 socket_open(int family, int type)
 {
-	return fd_ours(socket(family, type, 0));
+	return fd_cloexec_nonblock(socket(family, type, 0));
 }
 
 static int
 socket_accept(int fd)
 {
-	return fd_ours(accept(fd, NULL, NULL));
+	return fd_cloexec_nonblock(accept(fd, NULL, NULL));
 }
 #endif
 
@@ -319,25 +320,25 @@ timer_set(int fd, int64_t due)
 #endif
 
 /*
- * follow_parent() has the kernel end this process with SIGTERM when its parent
- * dies; it is called in the child, before exec.  process_hide() keeps this
+ * set_pdeathsig() has the kernel end this process with SIGTERM when its parent
+ * dies; it is called in the child, before exec.  disable_tracing() keeps this
  * process from being dumped and traced.
  */
 #if defined(PR_SET_PDEATHSIG) && defined(PR_SET_DUMPABLE)
 static void
-follow_parent(void)
+set_pdeathsig(void)
 {
 	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
 }
 
 static void
-process_hide(void)
+disable_tracing(void)
 {
 	(void)prctl(PR_SET_DUMPABLE, 0);
 }
 #elif defined(PROC_PDEATHSIG_CTL) && defined(PROC_TRACE_CTL)
 static void
-follow_parent(void)
+set_pdeathsig(void)
 {
 	int sig = SIGTERM;
 
@@ -345,7 +346,7 @@ follow_parent(void)
 }
 
 static void
-process_hide(void)
+disable_tracing(void)
 {
 	int how = PROC_TRACE_CTL_DISABLE;
 
@@ -353,12 +354,12 @@ process_hide(void)
 }
 #else
 static void
-follow_parent(void)
+set_pdeathsig(void)
 {
 }
 
 static void
-process_hide(void)
+disable_tracing(void)
 {
 }
 #endif
@@ -386,7 +387,7 @@ peer_uid(int fd, uid_t *uid)
 }
 #endif
 
-/* Leaves memory out of core dumps, should process_hide() not prevent one. */
+/* Leaves memory out of core dumps, should disable_tracing() not prevent one. */
 #if defined(MADV_DONTDUMP)
 #define MADV_LEAVE_OUT MADV_DONTDUMP
 #elif defined(MADV_NOCORE)
@@ -454,7 +455,7 @@ fd_close(int *fd)
  * so what is no file gets no more.
  */
 static void
-fd_say(int fd, const char *prefix, const char *text)
+write_line(int fd, const char *prefix, const char *text)
 {
 	struct pollfd p = { fd, POLLOUT, 0 };
 	struct iovec line[3];
@@ -480,9 +481,9 @@ fd_say(int fd, const char *prefix, const char *text)
 
 /* Adds FD to the set; -1 is left out. */
 static void
-pollset_add(struct pollset *set, int fd, short events)
+waitset_fd(struct waitset *set, int fd, short events)
 {
-	if (fd == -1 || set->n == POLLSET_MOST)
+	if (fd == -1 || set->n == WAITSET_MAX)
 		return;
 	set->fds[set->n].fd = fd;
 	set->fds[set->n].events = events;
@@ -492,7 +493,7 @@ pollset_add(struct pollset *set, int fd, short events)
 
 /* What poll() reported for FD; 0 if it was not in the set. */
 static short
-pollset_ready(const struct pollset *set, int fd)
+waitset_ready(const struct waitset *set, int fd)
 {
 	nfds_t i;
 
@@ -504,14 +505,14 @@ pollset_ready(const struct pollset *set, int fd)
 }
 
 /*
- * Reads a whole decimal number with nothing behind it.  If LEAST is below zero
- * it may be negative, and every negative one counts as -1.  MOST is below
+ * Reads a whole decimal number with nothing behind it.  If MIN is below zero
+ * it may be negative, and every negative one counts as -1.  MAX is below
  * INT64_MAX / 10.  Returns false for anything else and a number out of range.
  */
 static bool
-number_parse(const char *text, int64_t least, int64_t most, int64_t *number)
+number_parse(const char *text, int64_t min, int64_t max, int64_t *number)
 {
-	bool negative = least < 0 && text[0] == '-';
+	bool negative = min < 0 && text[0] == '-';
 	const char *p = text + negative;
 	int64_t n = 0;
 
@@ -520,12 +521,12 @@ number_parse(const char *text, int64_t least, int64_t most, int64_t *number)
 	for (; *p != '\0'; p++) {
 		if (*p < '0' || *p > '9')
 			return false;
-		if (n <= most)
+		if (n <= max)
 			n = n * 10 + (*p - '0');
 	}
 	if (negative && n != 0)
 		n = -1;
-	if (n < least || n > most)
+	if (n < min || n > max)
 		return false;
 	*number = n;
 	return true;
@@ -536,7 +537,7 @@ number_parse(const char *text, int64_t least, int64_t most, int64_t *number)
  * a terminal's cursor or break a log line.  Returns BUF.
  */
 static const char *
-text_clean(const char *text, char *buf, size_t size)
+escape(const char *text, char *buf, size_t size)
 {
 	size_t i;
 
@@ -553,14 +554,14 @@ text_clean(const char *text, char *buf, size_t size)
 
 /* The same for a bad value, of which a few bytes will do. */
 static const char *
-text_shown(const char *text, char buf[VALUE_SHOWN + 4])
+quote(const char *text, char buf[VALUE_SHOWN + 4])
 {
-	return text_clean(text, buf, VALUE_SHOWN + 4);
+	return escape(text, buf, VALUE_SHOWN + 4);
 }
 
 /* Writes all of TEXT to FD and closes it.  Returns false with errno set. */
 static bool
-file_fill(int fd, const char *text)
+write_close(int fd, const char *text)
 {
 	size_t len = strlen(text);
 	bool full;
@@ -575,12 +576,12 @@ file_fill(int fd, const char *text)
 
 /* Writes TEXT into what is there already.  Returns false with errno set. */
 static bool
-file_rewrite(const char *path, const char *text)
+overwrite(const char *path, const char *text)
 {
 	int fd =
 	    open(path, O_WRONLY | O_TRUNC | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 
-	return fd != -1 && file_fill(fd, text);
+	return fd != -1 && write_close(fd, text);
 }
 
 /*
@@ -589,21 +590,21 @@ file_rewrite(const char *path, const char *text)
  * Returns false with errno set, and leaves nothing behind.
  */
 static bool
-file_replace(const char *path, const char *text)
+write_atomic(const char *path, const char *text)
 {
 	char temporary[PATH_MAX + 32];
 	struct stat st;
 	int fd, saved;
 
 	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
-		return file_rewrite(path, text);
+		return overwrite(path, text);
 	snprintf(temporary, sizeof(temporary), "%s.%ld", path, (long)getpid());
 	(void)unlink(temporary); /* of an autossh that was killed */
 	fd = open(temporary,
 	    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
 	if (fd == -1)
 		return false;
-	if (file_fill(fd, text) && rename(temporary, path) == 0)
+	if (write_close(fd, text) && rename(temporary, path) == 0)
 		return true;
 	saved = errno;
 	(void)unlink(temporary);
@@ -679,7 +680,7 @@ log_file_write(const char *text)
 	n = strftime(prefix, sizeof(prefix), "%Y/%m/%d %H:%M:%S ", &tm);
 	snprintf(
 	    prefix + n, sizeof(prefix) - n, "autossh[%ld]: ", (long)getpid());
-	fd_say(logger.fd, prefix, text);
+	write_line(logger.fd, prefix, text);
 }
 
 /* Connects to the system's log socket.  Returns false if there is none. */
@@ -699,12 +700,13 @@ log_syslog_connect(void)
 /*
  * Sends one line to syslog, in the form of RFC 3164.  The C library's syslog()
  * waits for a daemon that hangs, so it serves only where the log socket is not
- * of the usual kind.  The second attempt finds a daemon that was restarted.
+ * of the usual kind.  The second attempt finds a daemon that was
+ * restarted.
  */
 static void
 log_syslog_write(int level, const char *text)
 {
-	char line[TEXT_MOST + 64], stamp[32];
+	char line[TEXT_MAX + 64], stamp[32];
 	time_t now = time(NULL);
 	struct tm tm;
 	int attempt;
@@ -738,7 +740,7 @@ log_stderr_write(int level, const char *text)
 	if (level > LOG_ERR)
 		snprintf(
 		    prefix, sizeof(prefix), "autossh[%ld]: ", (long)getpid());
-	fd_say(logger.stderr_fd, prefix, text);
+	write_line(logger.stderr_fd, prefix, text);
 }
 
 /* Writes TEXT of any length to the log.  Never fails, never waits. */
@@ -760,7 +762,7 @@ log_text(int level, const char *text)
 __attribute__((format(printf, 2, 0))) static void
 log_vmsg(int level, const char *format, va_list ap)
 {
-	char text[TEXT_MOST];
+	char text[TEXT_MAX];
 
 	vsnprintf(text, sizeof(text), format, ap);
 	log_text(level, text);
@@ -791,7 +793,7 @@ die(const char *format, ...)
 
 /* Zeroed memory that autossh cannot begin without. */
 static void *
-memory_need(size_t n, size_t size)
+xcalloc(size_t n, size_t size)
 {
 	void *p = calloc(n, size);
 
@@ -805,7 +807,7 @@ memory_need(size_t n, size_t size)
  * one that can be opened anew (Linux), ours does not block and ssh's does.
  */
 static int
-log_share(int fd)
+log_dup(int fd)
 {
 	char path[32];
 	struct stat st;
@@ -831,17 +833,17 @@ log_open(const struct settings *set)
 	 * systemd's) or a file of another user's would be refused.
 	 */
 	if (file == NULL ? set->ntservice : strcmp(file, "/dev/stdout") == 0) {
-		logger.fd = log_share(1);
+		logger.fd = log_dup(1);
 	} else if (file == NULL) {
 		openlog("autossh", LOG_PID, LOG_USER);
 		logger.syslog = true;
 	} else if (strcmp(file, "/dev/stderr") == 0) {
-		logger.fd = log_share(2);
+		logger.fd = log_dup(2);
 	} else {
 		logger.fd = log_file_open(file);
 		if (logger.fd == -1)
 			die("cannot open log file \"%s\": %s",
-			    text_shown(file, shown), strerror(errno));
+			    quote(file, shown), strerror(errno));
 		logger.path = file;
 	}
 }
@@ -851,28 +853,28 @@ log_open(const struct settings *set)
 enum setting_kind {
 	SETTING_FLAG,   /* set, to anything */
 	SETTING_YES,    /* yes; all else is as if unset */
-	SETTING_NUMBER, /* LEAST..MOST */
+	SETTING_NUMBER, /* MIN..MAX */
 	SETTING_SOURCE, /* as passphrase_from_parse() reads it; never shown */
-	SETTING_TEXT    /* LEAST..MOST bytes; with LEAST 0, empty is unset */
+	SETTING_TEXT    /* MIN..MAX bytes; with MIN 0, empty is unset */
 };
 
 static const struct setting {
 	const char *name;
 	enum setting_kind kind;
-	int64_t least, most;
-	int64_t number;    /* default of a number */
-	const char *text;  /* default of a text */
-	size_t offset;     /* of an int64_t or a string in struct settings */
-	const char *usual; /* the default, for people */
+	int64_t min, max;
+	int64_t number;   /* default of a number */
+	const char *text; /* default of a text */
+	size_t offset;    /* of an int64_t or a string in struct settings */
+	const char *default_text; /* the default, for people */
 	const char *help;
 } settings_table[] = {
 #define AT(member) offsetof(struct settings, member)
 	{ "AUTOSSH_DEBUG", SETTING_FLAG, 0, 0, 0, NULL, AT(debug), "unset",
 	    "if set: log level 7, and the log to stderr as well" },
-	{ "AUTOSSH_FIRST_POLL", SETTING_NUMBER, 1, SECONDS_MOST, -1, NULL,
+	{ "AUTOSSH_FIRST_POLL", SETTING_NUMBER, 1, SECONDS_MAX, -1, NULL,
 	    AT(first_poll), "AUTOSSH_POLL",
 	    "seconds from the start of ssh to its first test" },
-	{ "AUTOSSH_GATETIME", SETTING_NUMBER, 0, SECONDS_MOST, 30, NULL,
+	{ "AUTOSSH_GATETIME", SETTING_NUMBER, 0, SECONDS_MAX, 30, NULL,
 	    AT(gatetime), "30; with -f always 0",
 	    "seconds that the first ssh must live, or autossh gives up; 0: "
 	    "never" },
@@ -880,10 +882,10 @@ static const struct setting {
 	    AT(logfile), "unset: syslog", "file to append the log to" },
 	{ "AUTOSSH_LOGLEVEL", SETTING_NUMBER, LOG_EMERG, LOG_DEBUG, LOG_INFO,
 	    NULL, AT(loglevel), "6", "log level, as syslog's" },
-	{ "AUTOSSH_MAXLIFETIME", SETTING_NUMBER, 0, SECONDS_MOST, 0, NULL,
+	{ "AUTOSSH_MAXLIFETIME", SETTING_NUMBER, 0, SECONDS_MAX, 0, NULL,
 	    AT(maxlifetime), "0: no end",
 	    "seconds after which autossh ends ssh and exits" },
-	{ "AUTOSSH_MAXSTART", SETTING_NUMBER, -1, SECONDS_MOST, -1, NULL,
+	{ "AUTOSSH_MAXSTART", SETTING_NUMBER, -1, SECONDS_MAX, -1, NULL,
 	    AT(maxstart), "-1: no limit",
 	    "how often ssh is started at most; 0: never" },
 	{ "AUTOSSH_MESSAGE", SETTING_TEXT, 0, 64, 0, "", AT(message), "empty",
@@ -899,7 +901,7 @@ static const struct setting {
 	    PATH_SSH, "the ssh to run; without a slash looked up in PATH" },
 	{ "AUTOSSH_PIDFILE", SETTING_TEXT, 0, PATH_MAX - 1, 0, NULL,
 	    AT(pidfile), "unset", "file to write the process id to" },
-	{ "AUTOSSH_POLL", SETTING_NUMBER, 1, SECONDS_MOST, 600, NULL, AT(poll),
+	{ "AUTOSSH_POLL", SETTING_NUMBER, 1, SECONDS_MAX, 600, NULL, AT(poll),
 	    "600", "seconds between tests, and scale of the backoff" },
 	{ "AUTOSSH_PORT", SETTING_TEXT, 0, VALUE_SHOWN, 0, NULL, AT(port),
 	    "unset", "as the value of -M, which it overrides" },
@@ -915,7 +917,7 @@ static const struct setting {
  * nothing that is known.
  */
 static bool
-passphrase_from_parse(const char *value, struct passphrase_from *from)
+passphrase_from_parse(const char *value, struct passphrase_source *from)
 {
 	int64_t fd;
 
@@ -955,15 +957,15 @@ setting_allowed(const struct setting *s, char *buf, size_t size)
 	case SETTING_NUMBER:
 		snprintf(buf, size,
 		    "a whole number from %" PRId64 " to %" PRId64 "%s",
-		    s->least < 0 ? 0 : s->least, s->most,
-		    s->least < 0 ? ", or any negative one" : "");
+		    s->min < 0 ? 0 : s->min, s->max,
+		    s->min < 0 ? ", or any negative one" : "");
 		break;
 	case SETTING_SOURCE:
 		snprintf(buf, size, "ask, fd:N, file:PATH or exec:COMMAND");
 		break;
 	case SETTING_TEXT:
-		snprintf(buf, size, "%" PRId64 " to %" PRId64 " bytes",
-		    s->least, s->most);
+		snprintf(buf, size, "%" PRId64 " to %" PRId64 " bytes", s->min,
+		    s->max);
 		break;
 	}
 }
@@ -978,7 +980,7 @@ setting_read(struct settings *set, const struct setting *s, const char *value)
 	void *place = (char *)set + s->offset;
 	int64_t *number = place;
 	const char **text = place;
-	struct passphrase_from from;
+	struct passphrase_source from;
 	int64_t len;
 
 	switch (s->kind) {
@@ -991,17 +993,17 @@ setting_read(struct settings *set, const struct setting *s, const char *value)
 	case SETTING_NUMBER:
 		*number = s->number;
 		return value == NULL ||
-		       number_parse(value, s->least, s->most, number);
+		       number_parse(value, s->min, s->max, number);
 	case SETTING_SOURCE:
 		*text = value;
 		return passphrase_from_parse(value, &from);
 	case SETTING_TEXT:
 		*text = s->text;
 		len = value == NULL ? 0 : (int64_t)strlen(value);
-		if (value == NULL || (len == 0 && s->least == 0))
+		if (value == NULL || (len == 0 && s->min == 0))
 			return true;
 		*text = value;
-		return len >= s->least && len <= s->most;
+		return len >= s->min && len <= s->max;
 	}
 	return false;
 }
@@ -1026,7 +1028,7 @@ settings_read(struct settings *set)
 			die("%s: its value is not allowed; it takes %s",
 			    s->name, allowed);
 		die("%s: \"%s\" is not allowed; it takes %s", s->name,
-		    text_shown(value, shown), allowed);
+		    quote(value, shown), allowed);
 	}
 }
 
@@ -1043,8 +1045,8 @@ monitor_port_parse(const char *value, struct monitor_port *mp)
 	size_t len = colon == NULL ? strlen(value) : (size_t)(colon - value);
 
 	memset(mp, 0, sizeof(*mp));
-	mp->chosen = strcmp(value, "auto") == 0;
-	if (mp->chosen)
+	mp->auto_port = strcmp(value, "auto") == 0;
+	if (mp->auto_port)
 		return true;
 	if (len >= sizeof(text))
 		return false;
@@ -1121,16 +1123,16 @@ cmdline_push(struct cmdline *c, char *word)
 }
 
 static void
-cmdline_wrong(struct cmdline *c, const char *complaint, const char *subject)
+cmdline_fail(struct cmdline *c, const char *error, const char *error_arg)
 {
-	c->action = CMDLINE_WRONG;
-	c->complaint = complaint;
-	c->subject = subject;
+	c->action = CMDLINE_ERROR;
+	c->error = error;
+	c->error_arg = error_arg;
 }
 
 /* Notes what an option of ssh's means to autossh. */
 static void
-cmdline_note(struct cmdline *c, char letter)
+cmdline_observe(struct cmdline *c, char letter)
 {
 	if (letter == 'N')
 		c->no_command = true;
@@ -1143,7 +1145,7 @@ static void
 cmdline_monitor(struct cmdline *c, const char *value)
 {
 	if (value == NULL)
-		cmdline_wrong(c, "option -M needs a port", "");
+		cmdline_fail(c, "option -M needs a port", "");
 	if (c->monitor == NULL)
 		c->forwards_at = c->nwords;
 	c->monitor = value;
@@ -1158,7 +1160,7 @@ cmdline_monitor(struct cmdline *c, const char *value)
 static int
 cmdline_cluster(struct cmdline *c, int argc, char **argv, int i, bool ours)
 {
-	char *rest = memory_need(strlen(argv[i]) + 1, 1);
+	char *rest = xcalloc(strlen(argv[i]) + 1, 1);
 	const char *p = argv[i] + 1;
 	char *argument;
 	size_t n = 1;
@@ -1178,14 +1180,14 @@ cmdline_cluster(struct cmdline *c, int argc, char **argv, int i, bool ours)
 		if (ours && *p == 'M')
 			continue;
 		rest[n++] = *p;
-		cmdline_note(c, *p);
+		cmdline_observe(c, *p);
 	}
 	argument = takes && *p == '\0' && i + 1 < argc ? argv[++i] : NULL;
 	monitor = takes && p[-1] == 'M';
 	if (!monitor)
 		memcpy(rest + n, p, strlen(p) + 1);
 	if (rest[1] == '-') /* would be the end of ssh's options */
-		cmdline_wrong(c, "unknown option ", argv[i]);
+		cmdline_fail(c, "unknown option ", argv[i]);
 	if (rest[1] != '\0')
 		cmdline_push(c, rest);
 	else
@@ -1206,7 +1208,7 @@ cmdline_long(struct cmdline *c, const char *word)
 	else if (strcmp(word, "--help") == 0)
 		c->action = CMDLINE_HELP;
 	else
-		cmdline_wrong(c, "unknown option ", word);
+		cmdline_fail(c, "unknown option ", word);
 }
 
 /*
@@ -1224,7 +1226,7 @@ cmdline_parse(struct cmdline *c, int argc, char **argv)
 	int i;
 
 	memset(c, 0, sizeof(*c));
-	c->words = memory_need((size_t)argc + 1, sizeof(*c->words));
+	c->words = xcalloc((size_t)argc + 1, sizeof(*c->words));
 	for (i = 1; i < argc && c->action == CMDLINE_RUN; i++) {
 		word = argv[i];
 		if (options && ours && strcmp(word, "--") == 0) {
@@ -1246,7 +1248,7 @@ cmdline_parse(struct cmdline *c, int argc, char **argv)
 		}
 	}
 	if (c->action == CMDLINE_RUN && c->destination == NULL)
-		cmdline_wrong(c, "no destination", "");
+		cmdline_fail(c, "no destination", "");
 }
 
 /* The most words that ssh_words() adds: program, -N, forwardings, NULL. */
@@ -1345,13 +1347,13 @@ policy_backoff(int tries, int64_t poll_s)
 static int signal_pipe[2] = { -1, -1 };
 
 /* The signals that end autossh or tell it something. */
-static const int signals_noted[] = { SIGTERM, SIGINT, SIGQUIT, SIGABRT, SIGHUP,
+static const int signals_caught[] = { SIGTERM, SIGINT, SIGQUIT, SIGABRT, SIGHUP,
 	SIGUSR1, SIGUSR2, SIGCHLD, SIGCONT };
-#define NSIGNALS_NOTED (sizeof(signals_noted) / sizeof(signals_noted[0]))
+#define NSIGNALS_CAUGHT (sizeof(signals_caught) / sizeof(signals_caught[0]))
 
 /* The signals of job control, which stop autossh as any other program. */
-static const int signals_job[] = { SIGTSTP, SIGTTIN, SIGTTOU };
-#define NSIGNALS_JOB (sizeof(signals_job) / sizeof(signals_job[0]))
+static const int signals_jobctl[] = { SIGTSTP, SIGTTIN, SIGTTOU };
+#define NSIGNALS_JOBCTL (sizeof(signals_jobctl) / sizeof(signals_jobctl[0]))
 
 /* The signals of defects of our own. */
 static const int signals_defect[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP,
@@ -1360,7 +1362,7 @@ static const int signals_defect[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP,
 
 /* What autossh was started with, and ssh is to be started with. */
 struct signals {
-	sigset_t ignored; /* of signals_noted */
+	sigset_t ignored; /* of signals_caught */
 	sigset_t mask;
 };
 
@@ -1400,13 +1402,13 @@ signals_open(struct signals *s)
 		die("cannot make a pipe: %s", strerror(errno));
 	sigemptyset(&s->ignored);
 	sigfillset(&blocked);
-	for (i = 0; i < NSIGNALS_NOTED; i++) {
-		if (signal_set(signals_noted[i], signal_note))
-			sigaddset(&s->ignored, signals_noted[i]);
-		sigdelset(&blocked, signals_noted[i]);
+	for (i = 0; i < NSIGNALS_CAUGHT; i++) {
+		if (signal_set(signals_caught[i], signal_note))
+			sigaddset(&s->ignored, signals_caught[i]);
+		sigdelset(&blocked, signals_caught[i]);
 	}
-	for (i = 0; i < NSIGNALS_JOB; i++)
-		sigdelset(&blocked, signals_job[i]);
+	for (i = 0; i < NSIGNALS_JOBCTL; i++)
+		sigdelset(&blocked, signals_jobctl[i]);
 	for (i = 0; i < NSIGNALS_DEFECT; i++)
 		sigdelset(&blocked, signals_defect[i]);
 	sigprocmask(SIG_SETMASK, &blocked, &s->mask);
@@ -1419,8 +1421,8 @@ signals_restore(const struct signals *s)
 	size_t i;
 	int sig;
 
-	for (i = 0; i < NSIGNALS_NOTED; i++) {
-		sig = signals_noted[i];
+	for (i = 0; i < NSIGNALS_CAUGHT; i++) {
+		sig = signals_caught[i];
 		signal_set(
 		    sig, sigismember(&s->ignored, sig) ? SIG_IGN : SIG_DFL);
 	}
@@ -1428,9 +1430,9 @@ signals_restore(const struct signals *s)
 }
 
 static void
-signals_watch(struct pollset *set)
+signals_watch(struct waitset *set)
 {
-	pollset_add(set, signal_pipe[0], POLLIN);
+	waitset_fd(set, signal_pipe[0], POLLIN);
 }
 
 /* Moves what has arrived into CAUGHT. */
@@ -1471,7 +1473,7 @@ signals_exit(const sigset_t *caught)
  * where they are noted, one of job control.  0: none.
  */
 static int
-signals_came(void)
+signals_take(void)
 {
 	sigset_t caught;
 	size_t i;
@@ -1479,30 +1481,31 @@ signals_came(void)
 
 	signals_run(&caught);
 	sig = signals_exit(&caught);
-	for (i = 0; sig == 0 && i < NSIGNALS_JOB; i++) {
-		if (sigismember(&caught, signals_job[i]))
-			sig = signals_job[i];
+	for (i = 0; sig == 0 && i < NSIGNALS_JOBCTL; i++) {
+		if (sigismember(&caught, signals_jobctl[i]))
+			sig = signals_jobctl[i];
 	}
 	return sig;
 }
 
 /* Has signals of job control noted while ON, where they are not ignored. */
 static void
-signals_note_jobs(bool on)
+signals_catch_jobctl(bool on)
 {
 	struct sigaction now;
 	size_t i;
 
-	for (i = 0; i < NSIGNALS_JOB; i++) {
-		if (sigaction(signals_job[i], NULL, &now) == 0 &&
+	for (i = 0; i < NSIGNALS_JOBCTL; i++) {
+		if (sigaction(signals_jobctl[i], NULL, &now) == 0 &&
 		    now.sa_handler != SIG_IGN)
-			signal_set(signals_job[i], on ? signal_note : SIG_DFL);
+			signal_set(
+			    signals_jobctl[i], on ? signal_note : SIG_DFL);
 	}
 }
 
 /*
  * Before the main loop: waits until FD can be read or a signal has come that
- * signals_came() tells.  Returns that, or 0.
+ * signals_take() tells.  Returns that, or 0.
  */
 static int
 signals_wait(int fd)
@@ -1513,14 +1516,14 @@ signals_wait(int fd)
 
 	do {
 		(void)poll(fds, 2, -1);
-		sig = signals_came();
+		sig = signals_take();
 	} while (sig == 0 && fds[0].revents == 0);
 	return sig;
 }
 
-/* Does what SIG, of signals_came(), is for; 0: nothing. */
+/* Does what SIG, of signals_take(), is for; 0: nothing. */
 static void
-signals_heed(int sig)
+signals_act(int sig)
 {
 	if (sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU)
 		(void)raise(sig);
@@ -1640,7 +1643,7 @@ program_self(const char *name, char path[PATH_MAX])
 
 /* Whether ENTRY ("NAME=value") has the name of one of LIST. */
 static bool
-environment_names(const char *const *list, const char *entry)
+environ_match(const char *const *list, const char *entry)
 {
 	size_t len = strcspn(entry, "=") + 1;
 
@@ -1657,7 +1660,7 @@ environment_names(const char *const *list, const char *entry)
  * Free it with free().  Returns NULL if there is no memory.
  */
 static char **
-environment_make(const char *const *more)
+environ_copy(const char *const *more)
 {
 	static const char *const ours[] = {
 		"NOTIFY_SOCKET=", "WATCHDOG_USEC=", "WATCHDOG_PID=", NULL
@@ -1674,8 +1677,8 @@ environment_make(const char *const *more)
 		return NULL;
 	n = 0;
 	for (i = 0; environ[i] != NULL; i++) {
-		if (!environment_names(ours, environ[i]) &&
-		    !environment_names(more, environ[i]))
+		if (!environ_match(ours, environ[i]) &&
+		    !environ_match(more, environ[i]))
 			env[n++] = environ[i];
 	}
 	for (i = 0; more[i] != NULL; i++)
@@ -1702,7 +1705,7 @@ process_fork(const struct signals *signals)
 		sigprocmask(SIG_SETMASK, &mask, NULL);
 		return pid;
 	}
-	follow_parent();
+	set_pdeathsig();
 	/* it has died already; 0: it is in another pid namespace */
 	if (getppid() != parent && getppid() != 0)
 		_exit(1);
@@ -1714,9 +1717,9 @@ process_fork(const struct signals *signals)
 
 /* Where our sockets are.  The exit handler removes it all. */
 static struct {
-	char path[PRIVATE_MOST + 1]; /* empty: not made yet */
-	pid_t owner;                 /* who may remove it */
-	dev_t dev;                   /* which directory it is */
+	char path[PRIVATE_MAX + 1]; /* empty: not made yet */
+	pid_t owner;                /* who may remove it */
+	dev_t dev;                  /* which directory it is */
 	ino_t ino;
 } private;
 
@@ -1725,7 +1728,7 @@ static struct {
  * removed it, another user may have made one of the same name.
  */
 static bool
-private_ours(void)
+private_is_intact(void)
 {
 	struct stat st;
 
@@ -1736,20 +1739,20 @@ private_ours(void)
 }
 
 /* Everything that may be in it. */
-static const char *const private_names[] = { PRIVATE_SEND, PRIVATE_BACK,
-	PRIVATE_ASK, PRIVATE_HELPER };
+static const char *const private_names[] = { PRIVATE_CONNECT, PRIVATE_LISTEN,
+	PRIVATE_SOCKET, PRIVATE_LINK };
 
 /* Writes the path of NAME in the private directory into PATH. */
 static void
-private_name(const char *name, char path[PRIVATE_PATH_MOST])
+private_name(const char *name, char path[PRIVATE_PATH_MAX])
 {
-	snprintf(path, PRIVATE_PATH_MOST, "%s/%s", private.path, name);
+	snprintf(path, PRIVATE_PATH_MAX, "%s/%s", private.path, name);
 }
 
 static void
 private_unlink(const char *name)
 {
-	char path[PRIVATE_PATH_MOST];
+	char path[PRIVATE_PATH_MAX];
 
 	private_name(name, path);
 	(void)unlink(path);
@@ -1762,7 +1765,7 @@ private_remove(void)
 
 	if (private.owner != getpid())
 		return;
-	if (!private_ours()) {
+	if (!private_is_intact()) {
 		private.path[0] = '\0';
 		return;
 	}
@@ -1777,7 +1780,7 @@ private_remove(void)
  * make in directory PATH.
  */
 static bool
-private_base(const char *path)
+dir_is_safe(const char *path)
 {
 	struct stat st;
 
@@ -1794,7 +1797,7 @@ private_base(const char *path)
  * bytes or fewer).
  */
 static bool
-private_make(void)
+private_create(void)
 {
 	static const char last[] = "/tmp";
 	const char *const bases[] = { getenv("XDG_RUNTIME_DIR"),
@@ -1808,7 +1811,7 @@ private_make(void)
 		/* ssh would read these in a forwarding as other than names */
 		if (bases[i] == NULL || bases[i][0] != '/' ||
 		    strpbrk(bases[i], "%:$\\") != NULL ||
-		    (bases[i] != last && !private_base(bases[i])))
+		    (bases[i] != last && !dir_is_safe(bases[i])))
 			continue;
 		n = snprintf(private.path, sizeof(private.path),
 		    "%s/autossh-XXXXXX", bases[i]);
@@ -1834,10 +1837,10 @@ private_make(void)
 static bool
 private_has(const char *name)
 {
-	char path[PRIVATE_PATH_MOST];
+	char path[PRIVATE_PATH_MAX];
 	struct stat st;
 
-	if (!private_ours())
+	if (!private_is_intact())
 		return false;
 	private_name(name, path);
 	return lstat(path, &st) == 0;
@@ -1907,7 +1910,7 @@ private_listen(struct address *a, const char *name)
 
 /*
  * A socket that listens.  Without descriptors for what has come it rests for a
- * while, or poll() would report the same callers again and again.
+ * while, or poll() would report the same conns again and again.
  */
 struct listener {
 	int fd;      /* -1: it does not listen */
@@ -1915,10 +1918,10 @@ struct listener {
 };
 
 static void
-listener_watch(const struct listener *l, struct pollset *set)
+listener_watch(const struct listener *l, struct waitset *set)
 {
 	if (l->due == 0)
-		pollset_add(set, l->fd, POLLIN);
+		waitset_fd(set, l->fd, POLLIN);
 }
 
 static int64_t
@@ -1929,13 +1932,13 @@ listener_due(const struct listener *l)
 
 /* Whether somebody may wait: poll() says so, or a rest is over. */
 static bool
-listener_ready(struct listener *l, const struct pollset *set, int64_t now)
+listener_ready(struct listener *l, const struct waitset *set, int64_t now)
 {
 	if (l->due != 0 && now >= l->due) {
 		l->due = 0;
 		return true;
 	}
-	return pollset_ready(set, l->fd);
+	return waitset_ready(set, l->fd);
 }
 
 /* Accepts a connection.  Returns -1 if there is none, or none can be had. */
@@ -1953,7 +1956,7 @@ listener_accept(struct listener *l, int64_t now)
 /* ---- monitor: does what we send through ssh come back? ----------------- */
 
 /* A connection to our listener; ours until it turns out to be a stranger's. */
-struct caller {
+struct conn {
 	int fd;
 	size_t matched; /* bytes of the line that have come */
 	int64_t due;    /* when the rest must have come */
@@ -1974,23 +1977,23 @@ struct monitor {
 	const char *message;
 	bool on;
 	bool echo;           /* the line comes back on the same connection */
-	bool chosen;         /* both ends here are in the private directory */
+	bool auto_port;      /* both ends here are in the private directory */
 	bool ipv6;           /* both ends there are of IPv6 */
 	struct address send; /* where ssh listens */
 	struct address back; /* where we listen */
-	char local[FORWARD_MOST];  /* argument of -L; empty: none is needed */
-	char remote[FORWARD_MOST]; /* argument of -R */
+	char local[FORWARD_MAX];  /* argument of -L; empty: none is needed */
+	char remote[FORWARD_MAX]; /* argument of -R */
 
-	bool hasty; /* somebody waits to hear that the tunnel is up */
+	bool probing; /* somebody waits to hear that the tunnel is up */
 
 	struct listener listener;
 	int64_t first_due; /* before it, a test that fails has no consequence */
-	int64_t early_gap; /* to the next early test, in ms */
+	int64_t probe_gap; /* to the next early test, in ms */
 	int64_t next_due;  /* of the next test; NEVER: none is due */
 
 	/* the test that is under way */
 	enum test_phase phase;
-	bool early; /* begun before first_due */
+	bool probe; /* begun before first_due */
 	int64_t begun;
 	int64_t timeout_ms;
 	int64_t due; /* when a connection, or the echo, must have come; NEVER:
@@ -1998,14 +2001,14 @@ struct monitor {
 	int send_fd;
 	char line[512];
 	size_t len, sent;
-	int ncallers;
+	int nconns;
 
 	bool passed; /* a test of this ssh has */
 	int64_t tests, failures;
 	int64_t round_trip_ms; /* of the last test that passed; -1: none */
 	int64_t passed_at_ms;  /* its end, of the wall clock */
 
-	struct caller callers[CALLERS_MOST]; /* [0] is the echo */
+	struct conn conns[CONNS_MAX]; /* [0] is the echo */
 };
 
 /*
@@ -2044,11 +2047,11 @@ fd_meets_itself(int fd)
 
 /* Moves both local ends into the private directory. */
 static bool
-monitor_place(struct monitor *m)
+monitor_bind(struct monitor *m)
 {
 	fd_close(&m->listener.fd);
-	private_address(&m->send, PRIVATE_SEND);
-	m->listener.fd = private_listen(&m->back, PRIVATE_BACK);
+	private_address(&m->send, PRIVATE_CONNECT);
+	m->listener.fd = private_listen(&m->back, PRIVATE_LISTEN);
 	return m->listener.fd != -1;
 }
 
@@ -2075,10 +2078,9 @@ monitor_choose(struct monitor *m)
 
 	if (getentropy(&number, sizeof(number)) == -1)
 		return false;
-	private_unlink(PRIVATE_SEND); /* ssh does not replace a leftover */
-	monitor_name(
-	    m, AUTO_PORT_LEAST +
-		   (int)(number % (AUTO_PORT_MOST - AUTO_PORT_LEAST + 1)));
+	private_unlink(PRIVATE_CONNECT); /* ssh does not replace a leftover */
+	monitor_name(m, AUTO_PORT_MIN + (int)(number % (AUTO_PORT_MAX -
+							   AUTO_PORT_MIN + 1)));
 	return true;
 }
 
@@ -2092,11 +2094,11 @@ monitor_plan(struct monitor *m, const struct monitor_port *mp, bool ipv6)
 	m->listener.fd = m->send_fd = -1;
 	m->next_due = NEVER;
 	m->round_trip_ms = -1;
-	m->chosen = mp->chosen;
+	m->auto_port = mp->auto_port;
 	m->ipv6 = ipv6;
-	m->on = mp->chosen || mp->port != 0;
+	m->on = mp->auto_port || mp->port != 0;
 	m->echo = mp->echo_port != 0;
-	if (m->chosen || !m->on)
+	if (m->auto_port || !m->on)
 		return;
 	address_loopback(&m->send, ipv6, mp->port);
 	snprintf(m->local, sizeof(m->local), "%d:%s:%d", mp->port, host,
@@ -2112,7 +2114,7 @@ monitor_plan(struct monitor *m, const struct monitor_port *mp, bool ipv6)
 static void
 monitor_listen(struct monitor *m, const struct monitor_port *mp)
 {
-	if (!m->on || m->echo || m->chosen)
+	if (!m->on || m->echo || m->auto_port)
 		return;
 	m->listener.fd = address_listen(&m->back);
 	if (m->listener.fd == -1)
@@ -2122,19 +2124,19 @@ monitor_listen(struct monitor *m, const struct monitor_port *mp)
 }
 
 static void
-caller_drop(struct monitor *m, int i)
+conn_drop(struct monitor *m, int i)
 {
 	if (!m->echo) /* else it is send_fd, which test_close() closes */
-		fd_close(&m->callers[i].fd);
-	m->callers[i] = m->callers[--m->ncallers];
+		fd_close(&m->conns[i].fd);
+	m->conns[i] = m->conns[--m->nconns];
 }
 
 /* Ends the test that is under way, if any. */
 static void
 test_close(struct monitor *m)
 {
-	while (m->ncallers > 0)
-		caller_drop(m, m->ncallers - 1);
+	while (m->nconns > 0)
+		conn_drop(m, m->nconns - 1);
 	fd_close(&m->send_fd);
 	m->phase = TEST_NONE;
 }
@@ -2148,14 +2150,14 @@ monitor_start(struct monitor *m, int64_t now)
 	if (!m->on)
 		return;
 	m->first_due = now + m->timing->first_ms;
-	m->early_gap = EARLY_TEST_MS;
-	m->next_due =
-	    m->hasty ? earlier(now + m->early_gap, m->first_due) : m->first_due;
+	m->probe_gap = PROBE_FIRST_MS;
+	m->next_due = m->probing ? earlier(now + m->probe_gap, m->first_due)
+				 : m->first_due;
 }
 
 /* ssh is gone or going: there is nothing to test. */
 static void
-monitor_stop(struct monitor *m)
+monitor_reset(struct monitor *m)
 {
 	test_close(m);
 	m->next_due = NEVER;
@@ -2216,7 +2218,7 @@ test_line(struct monitor *m)
 static int
 test_level(const struct monitor *m)
 {
-	return m->early ? LOG_DEBUG : LOG_INFO;
+	return m->probe ? LOG_DEBUG : LOG_INFO;
 }
 
 /* Begins a test.  TEST_FAILED: it could not even begin. */
@@ -2225,10 +2227,10 @@ test_begin(struct monitor *m, int64_t now)
 {
 	m->next_due = NEVER;
 	m->begun = now;
-	m->early = now < m->first_due;
+	m->probe = now < m->first_due;
 	m->timeout_ms = m->timing->timeout_ms;
-	if (m->early)
-		m->timeout_ms = earlier(m->timeout_ms, 2 * m->early_gap);
+	if (m->probe)
+		m->timeout_ms = earlier(m->timeout_ms, 2 * m->probe_gap);
 	m->due = now + m->timeout_ms * (m->echo ? 2 : 1);
 	if (!test_line(m)) {
 		log_msg(test_level(m), "no random number: %s", strerror(errno));
@@ -2252,12 +2254,12 @@ test_begin(struct monitor *m, int64_t now)
 
 /* Sees whether the connection to ssh has been made. */
 static enum test_result
-test_connected(struct monitor *m, const struct pollset *set)
+test_connected(struct monitor *m, const struct waitset *set)
 {
 	int error = 0;
 	socklen_t len = sizeof(error);
 
-	if (!pollset_ready(set, m->send_fd))
+	if (!waitset_ready(set, m->send_fd))
 		return TEST_OPEN;
 	if (getsockopt(m->send_fd, SOL_SOCKET, SO_ERROR, &error, &len) == -1)
 		error = errno;
@@ -2291,19 +2293,19 @@ test_send(struct monitor *m)
 		return TEST_OPEN;
 	m->phase = TEST_AWAIT;
 	if (m->echo) {
-		m->callers[0].fd = m->send_fd;
-		m->callers[0].matched = 0;
-		m->callers[0].due = m->due;
-		m->ncallers = 1;
+		m->conns[0].fd = m->send_fd;
+		m->conns[0].matched = 0;
+		m->conns[0].due = m->due;
+		m->nconns = 1;
 	}
 	return TEST_OPEN;
 }
 
 /* Reads what caller I has sent.  TEST_FAILED: it is not ours. */
 static enum test_result
-caller_read(struct monitor *m, int i)
+conn_read(struct monitor *m, int i)
 {
-	struct caller *c = &m->callers[i];
+	struct conn *c = &m->conns[i];
 	char bytes[sizeof(m->line)];
 	ssize_t n = read(c->fd, bytes, sizeof(bytes));
 
@@ -2320,12 +2322,12 @@ caller_read(struct monitor *m, int i)
 
 /* The caller that has been silent for longest. */
 static int
-caller_oldest(const struct monitor *m)
+conn_oldest(const struct monitor *m)
 {
 	int i, oldest = 0;
 
-	for (i = 1; i < m->ncallers; i++) {
-		if (m->callers[i].due < m->callers[oldest].due)
+	for (i = 1; i < m->nconns; i++) {
+		if (m->conns[i].due < m->conns[oldest].due)
 			oldest = i;
 	}
 	return oldest;
@@ -2336,58 +2338,58 @@ caller_oldest(const struct monitor *m)
  * oldest making room where there is none; else they are turned away.
  */
 static void
-monitor_accept(struct monitor *m, const struct pollset *set, int64_t now)
+monitor_accept(struct monitor *m, const struct waitset *set, int64_t now)
 {
-	bool hear = m->phase != TEST_NONE && m->due != NEVER;
-	struct caller *c;
+	bool testing = m->phase != TEST_NONE && m->due != NEVER;
+	struct conn *c;
 	int i, fd;
 
 	if (!listener_ready(&m->listener, set, now))
 		return;
-	for (i = 0; i < BACKLOG && m->ncallers < CALLERS_MOST; i++) {
+	for (i = 0; i < BACKLOG && m->nconns < CONNS_MAX; i++) {
 		fd = listener_accept(&m->listener, now);
 		if (fd == -1)
 			break;
-		if (!hear) {
+		if (!testing) {
 			close(fd);
 			continue;
 		}
-		c = &m->callers[m->ncallers++];
+		c = &m->conns[m->nconns++];
 		c->fd = fd;
 		c->matched = 0;
 		c->due = now + m->timeout_ms;
 	}
-	if (m->ncallers == 0)
+	if (m->nconns == 0)
 		return;
 	/*
 	 * Somebody waits, but no place or no descriptor was left to accept the
 	 * first: the oldest goes.  After that poll() says who still waits.
 	 */
-	if (i == 0 && (m->ncallers == CALLERS_MOST || m->listener.due != 0))
-		caller_drop(m, caller_oldest(m));
+	if (i == 0 && (m->nconns == CONNS_MAX || m->listener.due != 0))
+		conn_drop(m, conn_oldest(m));
 	m->listener.due = 0;
 }
 
-/* Hears the callers.  Strangers are dropped; the echo has no second chance. */
+/* Hears the conns.  Strangers are dropped; the echo has no second chance. */
 static enum test_result
-monitor_hear(struct monitor *m, const struct pollset *set, int64_t now)
+conns_read(struct monitor *m, const struct waitset *set, int64_t now)
 {
 	int i;
 
-	for (i = m->ncallers - 1; i >= 0; i--) {
+	for (i = m->nconns - 1; i >= 0; i--) {
 		enum test_result r = TEST_OPEN;
 
 		/* what has come counts, even if we are late to see it */
-		if (pollset_ready(set, m->callers[i].fd))
-			r = caller_read(m, i);
+		if (waitset_ready(set, m->conns[i].fd))
+			r = conn_read(m, i);
 		if (r == TEST_PASSED)
 			return r;
-		if (r == TEST_OPEN && now < m->callers[i].due)
+		if (r == TEST_OPEN && now < m->conns[i].due)
 			continue;
 		log_msg(m->echo ? test_level(m) : LOG_DEBUG,
 		    r == TEST_OPEN ? "timeout waiting for the test message"
 				   : "what came is not the test message");
-		caller_drop(m, i);
+		conn_drop(m, i);
 		if (m->echo)
 			return TEST_FAILED;
 	}
@@ -2395,15 +2397,15 @@ monitor_hear(struct monitor *m, const struct pollset *set, int64_t now)
 }
 
 static void
-monitor_watch(const struct monitor *m, struct pollset *set)
+monitor_watch(const struct monitor *m, struct waitset *set)
 {
 	int i;
 
 	listener_watch(&m->listener, set);
 	if (m->phase == TEST_CONNECT || m->phase == TEST_SEND)
-		pollset_add(set, m->send_fd, POLLOUT);
-	for (i = 0; i < m->ncallers; i++)
-		pollset_add(set, m->callers[i].fd, POLLIN);
+		waitset_fd(set, m->send_fd, POLLOUT);
+	for (i = 0; i < m->nconns; i++)
+		waitset_fd(set, m->conns[i].fd, POLLIN);
 }
 
 static int64_t
@@ -2412,18 +2414,18 @@ monitor_due(const struct monitor *m)
 	int64_t due = m->phase == TEST_NONE ? m->next_due : m->due;
 	int i;
 
-	if (m->phase != TEST_NONE && m->early)
+	if (m->phase != TEST_NONE && m->probe)
 		due = earlier(due, m->first_due);
 
 	due = earlier(due, listener_due(&m->listener));
-	for (i = 0; i < m->ncallers; i++)
-		due = earlier(due, m->callers[i].due);
+	for (i = 0; i < m->nconns; i++)
+		due = earlier(due, m->conns[i].due);
 	return due;
 }
 
 /* Takes the test that is under way a step further. */
 static enum test_result
-test_step(struct monitor *m, const struct pollset *set, int64_t now)
+test_step(struct monitor *m, const struct waitset *set, int64_t now)
 {
 	enum test_result r = TEST_OPEN;
 
@@ -2434,10 +2436,10 @@ test_step(struct monitor *m, const struct pollset *set, int64_t now)
 	if (r == TEST_OPEN && m->phase == TEST_SEND)
 		r = test_send(m);
 	if (r == TEST_OPEN)
-		r = monitor_hear(m, set, now);
+		r = conns_read(m, set, now);
 	if (r != TEST_OPEN || (m->due != NEVER && now < m->due))
 		return r;
-	if (m->ncallers > 0) {
+	if (m->nconns > 0) {
 		m->due = NEVER; /* hear them out, and nobody new */
 		return r;
 	}
@@ -2451,9 +2453,9 @@ test_end(struct monitor *m, enum test_result r, int64_t now)
 {
 	test_close(m);
 	m->next_due = now + m->timing->poll_ms;
-	if (r == TEST_FAILED && m->early) {
-		m->early_gap += m->early_gap / 2;
-		m->next_due = earlier(now + m->early_gap, m->first_due);
+	if (r == TEST_FAILED && m->probe) {
+		m->probe_gap += m->probe_gap / 2;
+		m->next_due = earlier(now + m->probe_gap, m->first_due);
 		return TEST_OPEN;
 	}
 	m->tests++;
@@ -2461,7 +2463,7 @@ test_end(struct monitor *m, enum test_result r, int64_t now)
 		m->failures++;
 		return r;
 	}
-	if (m->early)
+	if (m->probe)
 		m->next_due = m->first_due;
 	m->passed = true;
 	m->round_trip_ms = now - m->begun;
@@ -2471,11 +2473,11 @@ test_end(struct monitor *m, enum test_result r, int64_t now)
 
 /* TEST_PASSED or TEST_FAILED: a test has just ended so.  Else TEST_OPEN. */
 static enum test_result
-monitor_run(struct monitor *m, const struct pollset *set, int64_t now)
+monitor_run(struct monitor *m, const struct waitset *set, int64_t now)
 {
 	enum test_result r = TEST_OPEN;
 
-	if (m->phase != TEST_NONE && m->early && now >= m->first_due)
+	if (m->phase != TEST_NONE && m->probe && now >= m->first_due)
 		monitor_repeat(m, now);
 	if (m->phase != TEST_NONE || now >= m->next_due)
 		r = test_step(m, set, now);
@@ -2490,8 +2492,8 @@ monitor_run(struct monitor *m, const struct pollset *set, int64_t now)
  * The exit handler has no argument.
  */
 static struct secrets {
-	char kept[SECRET_MOST + 1]; /* asked for or read at the start */
-	char used[SECRET_MOST + 1]; /* fetched for one question */
+	char kept[SECRET_MAX + 1]; /* asked for or read at the start */
+	char used[SECRET_MAX + 1]; /* fetched for one question */
 	size_t nused;
 } * secrets;
 
@@ -2522,7 +2524,7 @@ secrets_open(void)
 	if (page == MAP_FAILED)
 		die("out of memory");
 	memory_leave_out_of_dumps(page, sizeof(*secrets));
-	process_hide();
+	disable_tracing();
 	secrets = page;
 }
 
@@ -2558,12 +2560,12 @@ secret_length(const char *secret)
  * what is wrong.
  */
 static const char *
-line_read(int fd, char line[SECRET_MOST + 1], int *sig)
+line_read(int fd, char line[SECRET_MAX + 1], int *sig)
 {
 	size_t n = 0;
 	ssize_t got = 1;
 
-	while (n < SECRET_MOST && got != 0) {
+	while (n < SECRET_MAX && got != 0) {
 		if (sig != NULL && (*sig = signals_wait(fd)) != 0)
 			return NULL;
 		/* byte by byte: a terminal or pipe may hold more than ours */
@@ -2574,7 +2576,7 @@ line_read(int fd, char line[SECRET_MOST + 1], int *sig)
 			break;
 	}
 	line[n] = '\0';
-	if (n == SECRET_MOST && line[n - 1] != '\n')
+	if (n == SECRET_MAX && line[n - 1] != '\n')
 		return "the first line is too long";
 	line[secret_length(line)] = '\0';
 	return line[0] == '\0' ? "the first line is empty" : NULL;
@@ -2591,7 +2593,7 @@ ask_once(int tty, const char *question, int *sig)
 	struct termios modes, silent;
 	const char *wrong = "cannot set the terminal's modes";
 
-	signals_note_jobs(true);
+	signals_catch_jobctl(true);
 	if (tcgetattr(tty, &modes) == 0) {
 		silent = modes;
 		silent.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
@@ -2603,8 +2605,8 @@ ask_once(int tty, const char *question, int *sig)
 		(void)tcsetattr(tty, TCSAFLUSH, &modes);
 	}
 	if (*sig == 0)
-		*sig = signals_came();
-	signals_note_jobs(false);
+		*sig = signals_take();
+	signals_catch_jobctl(false);
 	return wrong;
 }
 
@@ -2622,12 +2624,12 @@ passphrase_ask(const char *destination)
 		    strerror(errno));
 	snprintf(question, sizeof(question),
 	    "Passphrase or password for ssh to %s: ",
-	    text_shown(destination, shown));
+	    quote(destination, shown));
 	do {
-		signals_heed(signals_came());
+		signals_act(signals_take());
 		sig = 0;
 		wrong = ask_once(tty, question, &sig);
-		signals_heed(sig);
+		signals_act(sig);
 	} while (sig != 0);
 	close(tty);
 	if (wrong != NULL)
@@ -2641,7 +2643,7 @@ passphrase_fd(int fd)
 	int sig;
 	const char *wrong = line_read(fd, secrets->kept, &sig);
 
-	signals_heed(sig);
+	signals_act(sig);
 	if (wrong != NULL)
 		die("AUTOSSH_PASSPHRASE=fd:%d: %s", fd, wrong);
 	close(fd);
@@ -2688,7 +2690,7 @@ passphrase_file(const char *path)
 
 /* Checks the descriptor while none that is open is ours. */
 static void
-passphrase_check(const struct passphrase_from *from)
+passphrase_check(const struct passphrase_source *from)
 {
 	if (from->source == PASSPHRASE_FD && fcntl(from->fd, F_GETFD) == -1)
 		die("AUTOSSH_PASSPHRASE=fd:%d: %s", from->fd, strerror(errno));
@@ -2696,7 +2698,7 @@ passphrase_check(const struct passphrase_from *from)
 
 /* Gets what can be had at the start, and checks what is there to be checked. */
 static void
-passphrase_open(const struct passphrase_from *from, const char *destination)
+passphrase_open(const struct passphrase_source *from, const char *destination)
 {
 	const char *wrong;
 
@@ -2754,7 +2756,7 @@ text_has_any(const char *text, const char *const *words)
  * key, which is none of its business.
  */
 static bool
-question_answerable(const char *question)
+prompt_is_answerable(const char *question)
 {
 	static const char *const own[] = { "enter passphrase for ",
 		"enter pin for ", "enter pin and confirm user presence for ",
@@ -2765,12 +2767,12 @@ question_answerable(const char *question)
 		"again", "change", "changed", "expired", "one-time", "onetime",
 		"otp", "confirm", NULL };
 	static const char asked_by_name[] = "'s password";
-	char text[ASKER_MOST + 1];
+	char text[REQUEST_MAX + 1];
 	const char *rest = text;
 	const char *end;
 	size_t i, len;
 
-	for (len = 0; len < ASKER_MOST && question[len] != '\0'; len++)
+	for (len = 0; len < REQUEST_MAX && question[len] != '\0'; len++)
 		text[len] = question[len] == '\n'
 				? ' '
 				: (char)tolower((unsigned char)question[len]);
@@ -2805,32 +2807,32 @@ question_answerable(const char *question)
  * here too; any other answer goes to the server, which may count wrong ones.
  */
 static bool
-question_of_key(const char *question)
+prompt_is_local(const char *question)
 {
 	return strncmp(question, "Enter passphrase for ", 21) == 0 ||
 	       strncmp(question, "Enter PIN ", 10) == 0;
 }
 
-enum question_verdict { QUESTION_ANSWER, QUESTION_NOTICE, QUESTION_REFUSE };
+enum prompt_verdict { PROMPT_ANSWER, PROMPT_NOTICE, PROMPT_REFUSE };
 
 /* What to do with a question that ssh asks with SSH_ASKPASS_PROMPT=HINT. */
-static enum question_verdict
-question_judge(const char *hint, const char *question)
+static enum prompt_verdict
+prompt_classify(const char *hint, const char *question)
 {
 	if (strcmp(hint, "none") == 0)
-		return QUESTION_NOTICE;
-	if (strcmp(hint, "confirm") == 0 || !question_answerable(question))
-		return QUESTION_REFUSE;
-	return QUESTION_ANSWER;
+		return PROMPT_NOTICE;
+	if (strcmp(hint, "confirm") == 0 || !prompt_is_answerable(question))
+		return PROMPT_REFUSE;
+	return PROMPT_ANSWER;
 }
 
 /* ---- answers: who asks, and what is given ------------------------------ */
 
 /* A helper that has connected with a question of ssh's. */
-struct asker {
+struct request {
 	int fd;
 	int64_t due; /* when what it is waited for must have come; NEVER */
-	char text[ASKER_MOST + 1]; /* as helper_request() writes it */
+	char text[REQUEST_MAX + 1]; /* as helper_request() writes it */
 	size_t len;
 	bool complete;
 	int64_t asked_by; /* pid of the ssh that asks */
@@ -2841,80 +2843,81 @@ struct asker {
 };
 
 /* The part that answers ssh's questions. */
-struct askpass {
-	const struct passphrase_from *from;
+struct askpass_server {
+	const struct passphrase_source *from;
 	const struct signals *signals;
 	struct listener listener;
-	int naskers;
-	uint64_t answered[ANSWERED_MOST]; /* in this life of ssh */
+	int nrequests;
+	uint64_t answered[ANSWERED_MAX]; /* in this life of ssh */
 	size_t nanswered;
 	pid_t ssh;            /* the one that was started */
 	bool answered_server; /* what a server asks or judges was */
 	int64_t answered_at;  /* the same, to that ssh, the last time; 0 */
 	int refused;          /* questions in this life of ssh */
-	struct asker askers[ASKERS_MOST];
+	struct request requests[REQUESTS_MAX];
 };
 
 static bool
-askpass_on(const struct askpass *a)
+askpass_on(const struct askpass_server *a)
 {
 	return a->from->source != PASSPHRASE_NONE;
 }
 
 /* Makes the helper's socket and link in the private directory. */
 static bool
-askpass_place(struct askpass *a, const char *self)
+askpass_bind(struct askpass_server *a, const char *self)
 {
 	struct address where;
-	char link[PRIVATE_PATH_MOST];
+	char link[PRIVATE_PATH_MAX];
 
 	fd_close(&a->listener.fd);
-	a->listener.fd = private_listen(&where, PRIVATE_ASK);
-	private_name(PRIVATE_HELPER, link);
+	a->listener.fd = private_listen(&where, PRIVATE_SOCKET);
+	private_name(PRIVATE_LINK, link);
 	return a->listener.fd != -1 && symlink(self, link) == 0;
 }
 
 static void
-asker_drop(struct askpass *a, int i)
+request_drop(struct askpass_server *a, int i)
 {
-	struct asker *asker = &a->askers[i];
+	struct request *request = &a->requests[i];
 
-	if (asker->command_fd != -1) {
-		fd_close(&asker->command_fd);
+	if (request->command_fd != -1) {
+		fd_close(&request->command_fd);
 		wipe(secrets->used, sizeof(secrets->used));
 	}
-	fd_close(&asker->fd);
-	a->naskers--;
-	memmove(asker, asker + 1, (size_t)(a->naskers - i) * sizeof(*asker));
+	fd_close(&request->fd);
+	a->nrequests--;
+	memmove(request, request + 1,
+	    (size_t)(a->nrequests - i) * sizeof(*request));
 }
 
 /* Ends the command that was to print the passphrase, if it still runs. */
 static void
-command_end(const struct asker *asker)
+command_end(const struct request *request)
 {
-	if (asker->command_fd != -1 && asker->command > 0)
-		(void)kill(asker->command, SIGTERM);
+	if (request->command_fd != -1 && request->command > 0)
+		(void)kill(request->command, SIGTERM);
 }
 
 /* Child PID has been reaped: its pid is free for another process. */
 static void
-askpass_reaped(struct askpass *a, pid_t pid)
+askpass_reaped(struct askpass_server *a, pid_t pid)
 {
 	int i;
 
-	for (i = 0; i < a->naskers; i++) {
-		if (a->askers[i].command == pid)
-			a->askers[i].command = 0;
+	for (i = 0; i < a->nrequests; i++) {
+		if (a->requests[i].command == pid)
+			a->requests[i].command = 0;
 	}
 }
 
 /* ssh has died: its questions are void. */
 static void
-askpass_stop(struct askpass *a)
+askpass_reset(struct askpass_server *a)
 {
-	while (a->naskers > 0) {
-		command_end(&a->askers[a->naskers - 1]);
-		asker_drop(a, a->naskers - 1);
+	while (a->nrequests > 0) {
+		command_end(&a->requests[a->nrequests - 1]);
+		request_drop(a, a->nrequests - 1);
 	}
 	a->nanswered = 0;
 	a->answered_server = false;
@@ -2922,17 +2925,17 @@ askpass_stop(struct askpass *a)
 	a->refused = 0;
 }
 
-/* Makes room for one more asker: the oldest that has not yet asked goes. */
+/* Makes room for one more request: the oldest that has not yet asked goes. */
 static bool
-askpass_room(struct askpass *a)
+askpass_room(struct askpass_server *a)
 {
 	int i;
 
-	if (a->naskers < ASKERS_MOST)
+	if (a->nrequests < REQUESTS_MAX)
 		return true;
-	for (i = 0; i < a->naskers; i++) {
-		if (!a->askers[i].complete) {
-			asker_drop(a, i);
+	for (i = 0; i < a->nrequests; i++) {
+		if (!a->requests[i].complete) {
+			request_drop(a, i);
 			return true;
 		}
 	}
@@ -2941,9 +2944,9 @@ askpass_room(struct askpass *a)
 
 /* Accepts helpers.  Only our own user's are heard. */
 static void
-askpass_accept(struct askpass *a, const struct pollset *set, int64_t now)
+askpass_accept(struct askpass_server *a, const struct waitset *set, int64_t now)
 {
-	struct asker *asker;
+	struct request *request;
 	uid_t uid;
 	int i, fd;
 
@@ -2958,13 +2961,13 @@ askpass_accept(struct askpass *a, const struct pollset *set, int64_t now)
 			close(fd);
 			continue;
 		}
-		asker = &a->askers[a->naskers++];
-		asker->fd = fd;
-		asker->due = now + ASKER_WAIT_MS;
-		asker->len = 0;
-		asker->complete = false;
-		asker->command_fd = -1;
-		asker->command = 0;
+		request = &a->requests[a->nrequests++];
+		request->fd = fd;
+		request->due = now + REQUEST_WAIT_MS;
+		request->len = 0;
+		request->complete = false;
+		request->command_fd = -1;
+		request->command = 0;
 	}
 }
 
@@ -2974,52 +2977,53 @@ askpass_accept(struct askpass *a, const struct pollset *set, int64_t now)
  * is to be dropped.
  */
 static bool
-asker_read(struct asker *asker)
+request_read(struct request *request)
 {
 	char *hint, *question;
 	int64_t pid;
-	ssize_t n =
-	    read(asker->fd, asker->text + asker->len, ASKER_MOST - asker->len);
+	ssize_t n = read(request->fd, request->text + request->len,
+	    REQUEST_MAX - request->len);
 
 	if (n == -1)
 		return errno == EAGAIN || errno == EINTR;
-	asker->len += (size_t)n;
+	request->len += (size_t)n;
 	if (n > 0)
-		return asker->len < ASKER_MOST;
-	asker->text[asker->len] = '\0';
-	hint = strchr(asker->text, '\n');
+		return request->len < REQUEST_MAX;
+	request->text[request->len] = '\0';
+	hint = strchr(request->text, '\n');
 	question = hint == NULL ? NULL : strchr(hint + 1, '\n');
 	if (question == NULL || question[1] == '\0')
 		return false;
 	*hint = *question = '\0';
-	if (!number_parse(asker->text, 1, INT_MAX, &pid))
+	if (!number_parse(request->text, 1, INT_MAX, &pid))
 		return false;
-	asker->hint = (size_t)(hint + 1 - asker->text);
-	asker->question = (size_t)(question + 1 - asker->text);
-	asker->asked_by = pid;
-	asker->complete = true;
-	asker->due = NEVER;
+	request->hint = (size_t)(hint + 1 - request->text);
+	request->question = (size_t)(question + 1 - request->text);
+	request->asked_by = pid;
+	request->complete = true;
+	request->due = NEVER;
 	return true;
 }
 
 /* What stands for a question by the same ssh (FNV-1a). */
 static uint64_t
-asker_mark(const struct asker *asker)
+request_hash(const struct request *request)
 {
 	uint64_t mark =
-	    UINT64_C(14695981039346656037) ^ (uint64_t)asker->asked_by;
+	    UINT64_C(14695981039346656037) ^ (uint64_t)request->asked_by;
 	const char *p;
 
-	for (p = asker->text + asker->question; *p != '\0'; p++)
+	for (p = request->text + request->question; *p != '\0'; p++)
 		mark = (mark ^ (unsigned char)*p) * UINT64_C(1099511628211);
 	return mark;
 }
 
 /* Whether this ssh was given an answer to this question already. */
 static bool
-asker_answered(const struct askpass *a, const struct asker *asker)
+request_was_answered(
+    const struct askpass_server *a, const struct request *request)
 {
-	uint64_t mark = asker_mark(asker);
+	uint64_t mark = request_hash(request);
 	size_t i;
 
 	for (i = 0; i < a->nanswered; i++) {
@@ -3027,55 +3031,56 @@ asker_answered(const struct askpass *a, const struct asker *asker)
 			return true;
 	}
 	/* so many questions are no way to log in */
-	return a->nanswered == ANSWERED_MOST;
+	return a->nanswered == ANSWERED_MAX;
 }
 
 /* Sends ANSWER, or NULL: there is none.  Then the helper is done. */
 static void
-asker_answer(struct askpass *a, int i, const char *answer)
+request_answer(struct askpass_server *a, int i, const char *answer)
 {
-	struct asker *asker = &a->askers[i];
+	struct request *request = &a->requests[i];
 
 	if (answer != NULL) {
-		a->answered[a->nanswered++] = asker_mark(asker);
-		if (!question_of_key(asker->text + asker->question)) {
+		a->answered[a->nanswered++] = request_hash(request);
+		if (!prompt_is_local(request->text + request->question)) {
 			a->answered_server = true;
 			/* a jump host's ssh is another process */
-			if (asker->asked_by == a->ssh)
+			if (request->asked_by == a->ssh)
 				a->answered_at = now_ms();
 		}
 		(void)send(
-		    asker->fd, answer, secret_length(answer), MSG_NOSIGNAL);
+		    request->fd, answer, secret_length(answer), MSG_NOSIGNAL);
 	}
-	asker_drop(a, i);
+	request_drop(a, i);
 }
 
 /* Starts the command that prints the passphrase.  Returns NULL or an error. */
 static const char *
-command_start(const struct askpass *a, struct asker *asker, int64_t now)
+command_start(
+    const struct askpass_server *a, struct request *request, int64_t now)
 {
 	static char shell[] = "/bin/sh", name[] = "sh", option[] = "-c",
 		    zero[] = "autossh";
 	char *argv[6] = { NULL };
-	char prompt[ASKER_MOST + 32];
+	char prompt[REQUEST_MAX + 32];
 	const char *const more[] = { prompt, NULL };
 	char **env;
 	int fds[2];
 
 	snprintf(prompt, sizeof(prompt), "AUTOSSH_PROMPT=%s",
-	    asker->text + asker->question);
+	    request->text + request->question);
 	argv[0] = name;
 	argv[1] = option;
 	argv[2] = (char *)(uintptr_t)a->from->argument;
 	argv[3] = zero;
-	argv[4] = asker->text + asker->question;
-	env = environment_make(more);
+	argv[4] = request->text + request->question;
+	env = environ_copy(more);
 	if (env == NULL || pipe_open(fds) == -1) {
 		free(env);
 		return strerror(errno);
 	}
-	asker->command = process_fork(a->signals);
-	if (asker->command == 0) {
+	request->command = process_fork(a->signals);
+	if (request->command == 0) {
 		environ = env;
 		if (dup2(fds[1], 1) != -1)
 			execv(shell, argv);
@@ -3083,38 +3088,38 @@ command_start(const struct askpass *a, struct asker *asker, int64_t now)
 	}
 	free(env);
 	fd_close(&fds[1]);
-	if (asker->command == -1) {
+	if (request->command == -1) {
 		fd_close(&fds[0]);
 		return strerror(errno);
 	}
-	asker->command_fd = fds[0];
-	asker->due = now + COMMAND_WAIT_MS;
+	request->command_fd = fds[0];
+	request->due = now + COMMAND_WAIT_MS;
 	secrets->nused = 0;
 	return NULL;
 }
 
 /* Says on the log, and to the user if there is one, why ssh gets no answer. */
 static void
-asker_refuse(struct askpass *a, int i, const char *why)
+request_refuse(struct askpass_server *a, int i, const char *why)
 {
-	char shown[QUESTION_MOST + 4];
-	const struct asker *asker = &a->askers[i];
+	char shown[PROMPT_MAX + 4];
+	const struct request *request = &a->requests[i];
 
 	/* a peer that asks and asks must not fill the log */
-	log_msg(a->refused++ < ANSWERED_MOST ? LOG_ERR : LOG_DEBUG,
+	log_msg(a->refused++ < ANSWERED_MAX ? LOG_ERR : LOG_DEBUG,
 	    "ssh asks \"%s\": not answered: %s",
-	    text_clean(asker->text + asker->question, shown, sizeof(shown)),
+	    escape(request->text + request->question, shown, sizeof(shown)),
 	    why);
-	asker_answer(a, i, NULL);
+	request_answer(a, i, NULL);
 }
 
 /* Reads what the command prints, up to the end of its first line. */
 static void
-command_read(struct askpass *a, int i)
+command_read(struct askpass_server *a, int i)
 {
-	struct asker *asker = &a->askers[i];
-	ssize_t n = read(asker->command_fd, secrets->used + secrets->nused,
-	    SECRET_MOST - secrets->nused);
+	struct request *request = &a->requests[i];
+	ssize_t n = read(request->command_fd, secrets->used + secrets->nused,
+	    SECRET_MAX - secrets->nused);
 	size_t len;
 
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
@@ -3123,26 +3128,26 @@ command_read(struct askpass *a, int i)
 		secrets->nused += (size_t)n;
 	secrets->used[secrets->nused] = '\0';
 	len = secret_length(secrets->used);
-	if (len == SECRET_MOST) {
-		asker_refuse(a, i, "the command's first line is too long");
+	if (len == SECRET_MAX) {
+		request_refuse(a, i, "the command's first line is too long");
 		return;
 	}
 	if (n > 0 && len == secrets->nused)
 		return; /* there is more to come */
 	if (len == 0)
-		asker_refuse(a, i, "the command printed no passphrase");
+		request_refuse(a, i, "the command printed no passphrase");
 	else
-		asker_answer(a, i, secrets->used);
+		request_answer(a, i, secrets->used);
 }
 
-/* Whether the command of some asker runs. */
+/* Whether the command of some request runs. */
 static bool
-command_runs(const struct askpass *a)
+command_runs(const struct askpass_server *a)
 {
 	int i;
 
-	for (i = 0; i < a->naskers; i++) {
-		if (a->askers[i].command_fd != -1)
+	for (i = 0; i < a->nrequests; i++) {
+		if (a->requests[i].command_fd != -1)
 			return true;
 	}
 	return false;
@@ -3150,7 +3155,7 @@ command_runs(const struct askpass *a)
 
 /* Answers a question that may be answered. */
 static void
-askpass_serve(struct askpass *a, int i, int64_t now)
+askpass_get(struct askpass_server *a, int i, int64_t now)
 {
 	const char *wrong = NULL;
 
@@ -3159,93 +3164,94 @@ askpass_serve(struct askpass *a, int i, int64_t now)
 		break;
 	case PASSPHRASE_ASK:
 	case PASSPHRASE_FD:
-		asker_answer(a, i, secrets->kept);
+		request_answer(a, i, secrets->kept);
 		break;
 	case PASSPHRASE_FILE:
 		wrong = passphrase_file(a->from->argument);
 		if (wrong == NULL)
-			asker_answer(a, i, secrets->used);
+			request_answer(a, i, secrets->used);
 		wipe(secrets->used, sizeof(secrets->used));
 		break;
 	case PASSPHRASE_EXEC:
 		/* one at a time; the others' turn comes */
 		if (!command_runs(a))
-			wrong = command_start(a, &a->askers[i], now);
+			wrong = command_start(a, &a->requests[i], now);
 		break;
 	}
 	if (wrong != NULL)
-		asker_refuse(a, i, wrong);
+		request_refuse(a, i, wrong);
 }
 
-/* Takes in what has come from an asker or its command, and what has not. */
+/* Takes in what has come from an request or its command, and what has not. */
 static void
-asker_hear(struct askpass *a, const struct pollset *set, int i, int64_t now)
+request_run(
+    struct askpass_server *a, const struct waitset *set, int i, int64_t now)
 {
-	struct asker *asker = &a->askers[i];
+	struct request *request = &a->requests[i];
 
-	if (asker->command_fd == -1) {
-		if ((!asker->complete && pollset_ready(set, asker->fd) &&
-			!asker_read(asker)) ||
-		    now >= asker->due)
-			asker_drop(a, i);
-	} else if (pollset_ready(set, asker->command_fd)) {
+	if (request->command_fd == -1) {
+		if ((!request->complete && waitset_ready(set, request->fd) &&
+			!request_read(request)) ||
+		    now >= request->due)
+			request_drop(a, i);
+	} else if (waitset_ready(set, request->command_fd)) {
 		command_read(a, i);
-	} else if (now >= asker->due) {
-		command_end(asker);
-		asker_refuse(a, i, "the command took too long");
+	} else if (now >= request->due) {
+		command_end(request);
+		request_refuse(a, i, "the command took too long");
 	}
 }
 
 /* Sees to a complete question.  Returns false: its last answer was wrong. */
 static bool
-asker_judge(struct askpass *a, int i, int64_t now)
+request_handle(struct askpass_server *a, int i, int64_t now)
 {
-	struct asker *asker = &a->askers[i];
-	const char *hint = asker->text + asker->hint;
-	const char *question = asker->text + asker->question;
-	char shown[QUESTION_MOST + 4];
+	struct request *request = &a->requests[i];
+	const char *hint = request->text + request->hint;
+	const char *question = request->text + request->question;
+	char shown[PROMPT_MAX + 4];
 
-	switch (question_judge(hint, question)) {
-	case QUESTION_NOTICE:
+	switch (prompt_classify(hint, question)) {
+	case PROMPT_NOTICE:
 		log_msg(LOG_INFO, "ssh says: %s",
-		    text_clean(question, shown, sizeof(shown)));
-		asker_answer(a, i, NULL);
+		    escape(question, shown, sizeof(shown)));
+		request_answer(a, i, NULL);
 		break;
-	case QUESTION_REFUSE:
-		asker_refuse(a, i,
+	case PROMPT_REFUSE:
+		request_refuse(a, i,
 		    "only a passphrase, password or PIN is; run ssh to this "
 		    "destination by hand once, without autossh");
 		break;
-	case QUESTION_ANSWER:
-		if (asker_answered(a, asker))
+	case PROMPT_ANSWER:
+		if (request_was_answered(a, request))
 			return false;
-		askpass_serve(a, i, now);
+		askpass_get(a, i, now);
 		break;
 	}
 	return true;
 }
 
 static void
-askpass_watch(const struct askpass *a, struct pollset *set)
+askpass_watch(const struct askpass_server *a, struct waitset *set)
 {
 	int i;
 
 	listener_watch(&a->listener, set);
-	for (i = 0; i < a->naskers; i++) {
-		if (!a->askers[i].complete)
-			pollset_add(set, a->askers[i].fd, POLLIN);
-		pollset_add(set, a->askers[i].command_fd, POLLIN);
+	for (i = 0; i < a->nrequests; i++) {
+		if (!a->requests[i].complete)
+			waitset_fd(set, a->requests[i].fd, POLLIN);
+		waitset_fd(set, a->requests[i].command_fd, POLLIN);
 	}
 }
 
 static int64_t
-askpass_due(const struct askpass *a)
+askpass_due(const struct askpass_server *a)
 {
 	int64_t due = listener_due(&a->listener);
 	int i;
 
-	for (i = 0; i < a->naskers; i++)
-		due = earlier(due, a->askers[i].due);
+	for (i = 0; i < a->nrequests; i++)
+		due = earlier(due, a->requests[i].due);
 	return due;
 }
 
@@ -3254,16 +3260,17 @@ askpass_due(const struct askpass *a)
  * not be given a second time.  The question stays open until ssh is ended.
  */
 static bool
-askpass_run(struct askpass *a, const struct pollset *set, int64_t now)
+askpass_run(struct askpass_server *a, const struct waitset *set, int64_t now)
 {
 	bool right = true;
 	int i;
 
-	for (i = a->naskers - 1; i >= 0; i--)
-		asker_hear(a, set, i, now);
-	for (i = a->naskers - 1; i >= 0; i--) {
-		if (a->askers[i].complete && a->askers[i].command_fd == -1 &&
-		    !asker_judge(a, i, now))
+	for (i = a->nrequests - 1; i >= 0; i--)
+		request_run(a, set, i, now);
+	for (i = a->nrequests - 1; i >= 0; i--) {
+		if (a->requests[i].complete &&
+		    a->requests[i].command_fd == -1 &&
+		    !request_handle(a, i, now))
 			right = false;
 	}
 	askpass_accept(a, set, now);
@@ -3274,21 +3281,21 @@ askpass_run(struct askpass *a, const struct pollset *set, int64_t now)
 
 /* Whether autossh was started as the helper, under the name NAME. */
 static bool
-helper_called(const char *name)
+askpass_client_called(const char *name)
 {
 	const char *slash = name == NULL ? NULL : strrchr(name, '/');
 
-	return slash != NULL && strcmp(slash + 1, PRIVATE_HELPER) == 0;
+	return slash != NULL && strcmp(slash + 1, PRIVATE_LINK) == 0;
 }
 
 /* Connects to the socket beside the link that autossh was started by. */
 static int
-helper_connect(const char *name)
+askpass_client_connect(const char *name)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	int n = snprintf(sun.sun_path, sizeof(sun.sun_path), "%.*s%s",
-	    (int)(strlen(name) - strlen(PRIVATE_HELPER)), name, PRIVATE_ASK);
+	    (int)(strlen(name) - strlen(PRIVATE_LINK)), name, PRIVATE_SOCKET);
 
 	if (fd == -1 || n >= (int)sizeof(sun.sun_path) ||
 	    connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1)
@@ -3301,17 +3308,17 @@ helper_connect(const char *name)
  * its own: it may wait, as ssh waits for it.  Returns the exit status.
  */
 static int
-helper_main(const char *name, const char *question)
+askpass_client_main(const char *name, const char *question)
 {
 	const char *hint = getenv("SSH_ASKPASS_PROMPT");
-	char text[ASKER_MOST], answer[SECRET_MOST + 2];
+	char text[REQUEST_MAX], answer[SECRET_MAX + 2];
 	size_t n = 0;
 	ssize_t got = 0;
 	int len, fd;
 
-	process_hide();
+	disable_tracing();
 	(void)signal(SIGPIPE, SIG_IGN);
-	fd = helper_connect(name);
+	fd = askpass_client_connect(name);
 	len = snprintf(text, sizeof(text), "%ld\n%s\n%s", (long)getppid(),
 	    hint != NULL ? hint : "", question != NULL ? question : "");
 	if (len >= (int)sizeof(text)) /* nothing that we hold is asked so */
@@ -3320,8 +3327,8 @@ helper_main(const char *name, const char *question)
 	if (fd == -1 || write(fd, text, (size_t)len) != len ||
 	    shutdown(fd, SHUT_WR) == -1)
 		return 1;
-	while (n < SECRET_MOST &&
-	       (got = read(fd, answer + n, SECRET_MOST - n)) > 0)
+	while (
+	    n < SECRET_MAX && (got = read(fd, answer + n, SECRET_MAX - n)) > 0)
 		n += (size_t)got;
 	if (n == 0)
 		return hint != NULL && strcmp(hint, "none") == 0 ? 0 : 1;
@@ -3334,20 +3341,20 @@ helper_main(const char *name, const char *question)
 /* ---- what ssh says: to the log, where ssh has no terminal --------------- */
 
 /* ssh's standard error, with -f.  One pipe serves every ssh. */
-struct sayings {
+struct ssh_stderr {
 	int read_fd, write_fd; /* -1: ssh has the caller's */
-	char line[SAYING_MOST];
+	char line[STDERR_LINE_MAX];
 	size_t len;
-	bool cut;               /* the rest of this line is left out */
-	char last[SAYING_MOST]; /* the last line of this ssh */
-	bool denied;            /* it says that the server did not let it in */
-	int64_t window;         /* end of the minute that is counted; 0: none */
-	int written;            /* lines in this minute */
-	int left_out;           /* lines too many in this minute */
+	bool cut;                   /* the rest of this line is left out */
+	char last[STDERR_LINE_MAX]; /* the last line of this ssh */
+	bool denied;    /* it says that the server did not let it in */
+	int64_t window; /* end of the minute that is counted; 0: none */
+	int written;    /* lines in this minute */
+	int suppressed; /* lines too many in this minute */
 };
 
 static void
-sayings_open(struct sayings *y)
+ssh_stderr_open(struct ssh_stderr *y)
 {
 	int fds[2];
 
@@ -3361,17 +3368,17 @@ sayings_open(struct sayings *y)
 
 /* Begins to count anew, and says how many lines were too many. */
 static void
-sayings_count(struct sayings *y)
+ssh_stderr_new_window(struct ssh_stderr *y)
 {
-	if (y->left_out > 0)
-		log_msg(LOG_INFO, "ssh: %d more lines left out", y->left_out);
+	if (y->suppressed > 0)
+		log_msg(LOG_INFO, "ssh: %d more lines left out", y->suppressed);
 	y->window = 0;
-	y->written = y->left_out = 0;
+	y->written = y->suppressed = 0;
 }
 
 /* A line is complete: logs it, unless there are too many. */
 static void
-saying_end(struct sayings *y, int64_t now)
+ssh_stderr_end_line(struct ssh_stderr *y, int64_t now)
 {
 	while (y->len > 0 && strchr("\r ", y->line[y->len - 1]) != NULL)
 		y->len--;
@@ -3380,29 +3387,29 @@ saying_end(struct sayings *y, int64_t now)
 	if (y->len == 0)
 		return;
 	y->len = 0;
-	text_clean(y->line, y->last, sizeof(y->last));
+	escape(y->line, y->last, sizeof(y->last));
 	/* ssh.c, sshconnect2.c; packet.c, of what the server says */
 	if (strstr(y->last, "Permission denied (") != NULL ||
 	    strstr(y->last, "Too many authentication failures") != NULL)
 		y->denied = true;
 	if (y->window == 0)
-		y->window = now + SAYINGS_WINDOW_MS;
-	if (y->written < SAYINGS_MOST) {
+		y->window = now + STDERR_WINDOW_MS;
+	if (y->written < STDERR_LINES_MAX) {
 		y->written++;
 		log_msg(LOG_INFO, "ssh: %s", y->last);
 	} else {
-		y->left_out++;
+		y->suppressed++;
 	}
 }
 
 static void
-sayings_take(struct sayings *y, const char *bytes, size_t n, int64_t now)
+ssh_stderr_take(struct ssh_stderr *y, const char *bytes, size_t n, int64_t now)
 {
 	size_t i;
 
 	for (i = 0; i < n; i++) {
 		if (bytes[i] == '\n')
-			saying_end(y, now);
+			ssh_stderr_end_line(y, now);
 		else if (y->len < sizeof(y->line) - 1 && !y->cut)
 			y->line[y->len++] = bytes[i] == '\0' ? '?' : bytes[i];
 		else
@@ -3411,40 +3418,40 @@ sayings_take(struct sayings *y, const char *bytes, size_t n, int64_t now)
 }
 
 static void
-sayings_watch(const struct sayings *y, struct pollset *set)
+ssh_stderr_watch(const struct ssh_stderr *y, struct waitset *set)
 {
-	pollset_add(set, y->read_fd, POLLIN);
+	waitset_fd(set, y->read_fd, POLLIN);
 }
 
 static int64_t
-sayings_due(const struct sayings *y)
+ssh_stderr_due(const struct ssh_stderr *y)
 {
-	return y->left_out > 0 ? y->window : NEVER;
+	return y->suppressed > 0 ? y->window : NEVER;
 }
 
 /* Reads what ssh has said, but no more than a pipe holds: others wait too. */
 static void
-sayings_run(struct sayings *y, int64_t now)
+ssh_stderr_run(struct ssh_stderr *y, int64_t now)
 {
 	char bytes[1024];
 	ssize_t n;
 	int i;
 
 	if (y->window != 0 && now >= y->window)
-		sayings_count(y);
+		ssh_stderr_new_window(y);
 	if (y->read_fd == -1)
 		return;
 	for (i = 0; i < 64; i++) {
 		n = read(y->read_fd, bytes, sizeof(bytes));
 		if (n <= 0)
 			return;
-		sayings_take(y, bytes, (size_t)n, now);
+		ssh_stderr_take(y, bytes, (size_t)n, now);
 	}
 }
 
 /* A new ssh has said nothing yet. */
 static void
-sayings_start(struct sayings *y)
+ssh_stderr_start(struct ssh_stderr *y)
 {
 	y->last[0] = '\0';
 	y->denied = false;
@@ -3452,10 +3459,10 @@ sayings_start(struct sayings *y)
 
 /* ssh has died: takes in its last words. */
 static void
-sayings_stop(struct sayings *y, int64_t now)
+ssh_stderr_reset(struct ssh_stderr *y, int64_t now)
 {
-	sayings_run(y, now);
-	saying_end(y, now);
+	ssh_stderr_run(y, now);
+	ssh_stderr_end_line(y, now);
 }
 
 /* ---- reports: to the service manager, and to a file --------------------- */
@@ -3469,8 +3476,8 @@ struct notify {
 	int64_t watchdog_due;
 	bool ready;       /* it was told that the tunnel is up */
 	bool stopping;    /* it was told that the end has come */
-	char owed[64];    /* what its queue had no room for, but must be told */
-	int64_t owed_due; /* when to try again */
+	char pending[64]; /* what its queue had no room for, but must be told */
+	int64_t pending_due; /* when to try again */
 };
 
 /*
@@ -3480,7 +3487,7 @@ struct notify {
 __attribute__((format(printf, 2, 3))) static bool
 notify_send(const struct notify *n, const char *format, ...)
 {
-	char text[TEXT_MOST];
+	char text[TEXT_MAX];
 	va_list ap;
 
 	if (n->fd == -1)
@@ -3495,13 +3502,13 @@ notify_send(const struct notify *n, const char *format, ...)
 
 /* Tells it what must not be lost: TEXT, later if there is no room now. */
 static void
-notify_owe(struct notify *n, const char *text)
+notify_queue(struct notify *n, const char *text)
 {
-	size_t len = strlen(n->owed);
+	size_t len = strlen(n->pending);
 
 	if (len == 0 && notify_send(n, "%s", text))
 		return;
-	snprintf(n->owed + len, sizeof(n->owed) - len, "%s%s",
+	snprintf(n->pending + len, sizeof(n->pending) - len, "%s%s",
 	    len > 0 ? "\n" : "", text);
 }
 
@@ -3541,17 +3548,17 @@ static int64_t
 notify_due(const struct notify *n)
 {
 	return earlier(n->watchdog_ms > 0 ? n->watchdog_due : NEVER,
-	    n->owed[0] != '\0' ? n->owed_due : NEVER);
+	    n->pending[0] != '\0' ? n->pending_due : NEVER);
 }
 
-/* Shows the watchdog that the main loop turns, and tells what is owed. */
+/* Shows the watchdog that the main loop turns, and tells what is pending. */
 static void
 notify_run(struct notify *n, int64_t now)
 {
-	if (n->owed[0] != '\0' && now >= n->owed_due) {
-		if (notify_send(n, "%s", n->owed))
-			n->owed[0] = '\0';
-		n->owed_due = now + NOTIFY_PAUSE_MS;
+	if (n->pending[0] != '\0' && now >= n->pending_due) {
+		if (notify_send(n, "%s", n->pending))
+			n->pending[0] = '\0';
+		n->pending_due = now + NOTIFY_RETRY_MS;
 	}
 	if (n->watchdog_ms == 0 || now < n->watchdog_due)
 		return;
@@ -3563,7 +3570,7 @@ static void
 notify_ready(struct notify *n)
 {
 	if (!n->ready)
-		notify_owe(n, "READY=1");
+		notify_queue(n, "READY=1");
 	n->ready = true;
 }
 
@@ -3576,7 +3583,7 @@ notify_stopping(struct notify *n)
 }
 
 /* How the tunnel stands, for machines; times of the wall clock in ms. */
-struct standing {
+struct metrics {
 	int64_t up;
 	int64_t starts;
 	int64_t started_at_ms; /* 0: never */
@@ -3591,8 +3598,8 @@ static const struct metric {
 	const char *name, *type, *help;
 	bool seconds; /* is kept in ms */
 	size_t offset;
-} metrics[] = {
-#define AT(member) offsetof(struct standing, member)
+} metrics_table[] = {
+#define AT(member) offsetof(struct metrics, member)
 	{ "autossh_up", "gauge", "Whether the tunnel is known to be up.", false,
 	    AT(up) },
 	{ "autossh_starts_total", "counter", "How often ssh was started.",
@@ -3632,17 +3639,17 @@ label_text(const char *destination, char *buf, size_t size)
 
 /* Writes all metrics in the Prometheus text format. */
 static void
-standing_text(
-    const struct standing *st, const char *destination, char *buf, size_t size)
+metrics_text(
+    const struct metrics *st, const char *destination, char *buf, size_t size)
 {
-	char label[LABEL_MOST];
+	char label[LABEL_MAX];
 	const struct metric *m;
 	int64_t value;
 	size_t i, n = 0;
 
 	label_text(destination, label, sizeof(label));
-	for (i = 0; i < sizeof(metrics) / sizeof(*metrics); i++) {
-		m = &metrics[i];
+	for (i = 0; i < sizeof(metrics_table) / sizeof(*metrics_table); i++) {
+		m = &metrics_table[i];
 		memcpy(&value, (const char *)st + m->offset, sizeof(value));
 		n += (size_t)snprintf(buf + n, size - n,
 		    "# HELP %s %s\n# TYPE %s %s\n%s{destination=\"%s\"} ",
@@ -3707,14 +3714,14 @@ pidfile_write(const char *path)
 	int error;
 
 	snprintf(text, sizeof(text), "%ld\n", (long)getpid());
-	written = file_replace(path, text);
+	written = write_atomic(path, text);
 	error = errno;
 	/* in a directory that is not ours, the file itself may be */
 	if (!written && (error == EACCES || error == EPERM || error == EROFS ||
 			    error == ENAMETOOLONG))
-		written = file_rewrite(path, text);
+		written = overwrite(path, text);
 	if (!written)
-		die("cannot write pid file \"%s\": %s", text_shown(path, shown),
+		die("cannot write pid file \"%s\": %s", quote(path, shown),
 		    strerror(error));
 	pidfile_path = path;
 }
@@ -3748,7 +3755,7 @@ background_await(pid_t child, int fd)
 static int
 background_start(const struct signals *signals)
 {
-	struct signals callers = *signals;
+	struct signals conns = *signals;
 	int fds[2], null, stderr_fd;
 	pid_t child;
 
@@ -3762,10 +3769,10 @@ background_start(const struct signals *signals)
 		secrets_wipe();
 		close(fds[1]);
 		/* what is pending stays so: it was sent to autossh */
-		sigprocmask(SIG_SETMASK, NULL, &callers.mask);
+		sigprocmask(SIG_SETMASK, NULL, &conns.mask);
 		/* where it is ignored, a child leaves no status */
-		sigdelset(&callers.ignored, SIGCHLD);
-		signals_restore(&callers);
+		sigdelset(&conns.ignored, SIGCHLD);
+		signals_restore(&conns);
 		background_await(child, fds[0]);
 	}
 	logger.stderr_fd = stderr_fd;
@@ -3775,7 +3782,7 @@ background_start(const struct signals *signals)
 	dup2(null, 1);
 	dup2(null, 2);
 	close(null);
-	return fd_ours(fds[1]);
+	return fd_cloexec_nonblock(fds[1]);
 }
 
 /*
@@ -3821,7 +3828,7 @@ ssh_exec(const char *path, char **argv, char **env, int stderr_fd, int fd)
 
 /*
  * Starts ssh.  PATH (NULL: there is none, see errno), ARGV and STDERR_FD as for
- * ssh_exec(), MORE as for environment_make().
+ * ssh_exec(), MORE as for environ_copy().
  * *EXEC_FD becomes readable when it has been executed (end of file) or could
  * not be (an errno).  Returns its pid, or -1 with errno set.
  */
@@ -3835,7 +3842,7 @@ ssh_spawn(const char *path, char **argv, const char *const *more,
 
 	if (path == NULL || pipe_open(fds) == -1)
 		return -1;
-	env = environment_make(more);
+	env = environ_copy(more);
 	pid = env == NULL ? -1 : process_fork(signals);
 	if (pid == 0)
 		ssh_exec(path, argv, env, stderr_fd, fds[1]);
@@ -3850,10 +3857,10 @@ ssh_spawn(const char *path, char **argv, const char *const *more,
 /* ---- supervisor: one ssh after the other ------------------------------- */
 
 enum supervisor_state {
-	SSH_WAITING, /* to be started at start_due */
-	SSH_RUNNING,
-	SSH_ENDING, /* told to end; what then is in after */
-	SSH_OVER    /* exit with status */
+	WAITING, /* to be started at start_due */
+	RUNNING,
+	STOPPING, /* told to end; what then is in after */
+	DONE      /* exit with status */
 };
 
 struct supervisor {
@@ -3870,7 +3877,7 @@ struct supervisor {
 	int status;
 	int starts;
 	int tries;
-	int64_t start_due;     /* SSH_WAITING */
+	int64_t start_due;     /* WAITING */
 	int64_t started_at;    /* the last start */
 	int64_t started_at_ms; /* the same, of the wall clock; 0: none yet */
 	int64_t up_due;        /* when it has lived long enough to be up */
@@ -3881,16 +3888,16 @@ struct supervisor {
 	int exec_error;   /* why ssh could not be executed; 0 */
 	int64_t stop_due; /* when to stop as ssh has stopped */
 
-	/* SSH_ENDING */
+	/* STOPPING */
 	enum after_end {
 		AFTER_RESTART,
 		AFTER_EXIT, /* with status */
 	} after;
 	bool killed;
-	int64_t end_due; /* when to SIGKILL; when to give up */
+	int64_t kill_due; /* when to SIGKILL; when to give up */
 
-	struct sayings sayings;
-	int shut_out; /* so many ssh one after the other were not let in */
+	struct ssh_stderr ssh_stderr;
+	int denials; /* so many ssh one after the other were not let in */
 	struct notify notify;
 	bool status_failed; /* the status file could not be written */
 	int ready_fd;       /* of background_start() */
@@ -3899,7 +3906,7 @@ struct supervisor {
 
 	/* large and seldom used: behind the rest, where it is not touched */
 	struct monitor monitor;
-	struct askpass askpass;
+	struct askpass_server askpass_server;
 	char self[PATH_MAX];     /* the program file of autossh */
 	char ssh_path[PATH_MAX]; /* where ssh was found */
 };
@@ -3925,11 +3932,12 @@ span_text(int64_t ms, char buf[32])
 
 /* What ssh last said, to stand behind a reason: " (ssh: TEXT)", or nothing. */
 static const char *
-supervisor_words(const struct supervisor *s, char buf[SAYING_MOST + 16])
+last_stderr(const struct supervisor *s, char buf[STDERR_LINE_MAX + 16])
 {
 	buf[0] = '\0';
-	if (s->sayings.last[0] != '\0')
-		snprintf(buf, SAYING_MOST + 16, " (ssh: %s)", s->sayings.last);
+	if (s->ssh_stderr.last[0] != '\0')
+		snprintf(buf, STDERR_LINE_MAX + 16, " (ssh: %s)",
+		    s->ssh_stderr.last);
 	return buf;
 }
 
@@ -3938,22 +3946,22 @@ static void
 supervisor_summary(
     const struct supervisor *s, int64_t now, char *buf, size_t size)
 {
-	char words[SAYING_MOST + 16];
+	char words[STDERR_LINE_MAX + 16];
 
-	if (s->state == SSH_OVER)
+	if (s->state == DONE)
 		snprintf(buf, size, "stopped");
-	else if (s->state == SSH_WAITING && s->start_due <= now)
+	else if (s->state == WAITING && s->start_due <= now)
 		snprintf(buf, size, "starting ssh (start %d)%s", s->starts + 1,
-		    supervisor_words(s, words));
-	else if (s->state == SSH_WAITING)
+		    last_stderr(s, words));
+	else if (s->state == WAITING)
 		snprintf(buf, size, "down, start %d in %" PRId64 " s%s",
 		    s->starts + 1, (s->start_due - now + 999) / 1000,
-		    supervisor_words(s, words));
+		    last_stderr(s, words));
 	else
 		snprintf(buf, size, "%s, ssh pid %ld (start %d)",
-		    s->state == SSH_ENDING ? "ending"
-		    : s->up_since == -1    ? "started"
-					   : "up",
+		    s->state == STOPPING ? "ending"
+		    : s->up_since == -1  ? "started"
+					 : "up",
 		    (long)s->ssh, s->starts);
 }
 
@@ -3968,7 +3976,7 @@ supervisor_status(
 	char span[32], test[64] = "", next[64] = "", clock[16];
 	struct tm tm;
 
-	if (s->state != SSH_RUNNING) {
+	if (s->state != RUNNING) {
 		supervisor_summary(s, now, buf, size);
 		return;
 	}
@@ -3995,24 +4003,23 @@ static void
 supervisor_write_status(struct supervisor *s, int64_t now)
 {
 	const struct monitor *m = &s->monitor;
-	struct standing st = { .up = s->up_since != -1,
+	struct metrics st = { .up = s->up_since != -1,
 		.starts = s->starts,
 		.started_at_ms = s->started_at_ms,
 		.tests = m->tests,
 		.failures = m->failures,
 		.round_trip_ms = m->round_trip_ms,
 		.passed_at_ms = m->passed_at_ms };
-	char text[STANDING_MOST], shown[VALUE_SHOWN + 4];
+	char text[METRICS_MAX], shown[VALUE_SHOWN + 4];
 	bool written;
 
-	if (s->state == SSH_WAITING)
+	if (s->state == WAITING)
 		st.next_start_ms = wall_ms() + s->start_due - now;
-	standing_text(&st, s->cmd->destination, text, sizeof(text));
-	written = file_replace(s->settings->statusfile, text);
+	metrics_text(&st, s->cmd->destination, text, sizeof(text));
+	written = write_atomic(s->settings->statusfile, text);
 	if (!written && !s->status_failed)
 		log_msg(LOG_ERR, "cannot write status file \"%s\": %s",
-		    text_shown(s->settings->statusfile, shown),
-		    strerror(errno));
+		    quote(s->settings->statusfile, shown), strerror(errno));
 	s->status_failed = !written;
 }
 
@@ -4020,7 +4027,7 @@ supervisor_write_status(struct supervisor *s, int64_t now)
 static void
 supervisor_report(struct supervisor *s, int64_t now)
 {
-	char text[TEXT_MOST];
+	char text[TEXT_MAX];
 
 	if (s->notify.fd != -1) {
 		supervisor_summary(s, now, text, sizeof(text));
@@ -4040,18 +4047,18 @@ supervisor_up(struct supervisor *s, int64_t now)
 	supervisor_report(s, now);
 }
 
-/* Enters SSH_OVER. */
+/* Enters DONE. */
 static void
-supervisor_finish(struct supervisor *s, int64_t now, int status)
+enter_done(struct supervisor *s, int64_t now, int status)
 {
-	s->state = SSH_OVER;
+	s->state = DONE;
 	s->status = status;
-	sayings_count(&s->sayings);
+	ssh_stderr_new_window(&s->ssh_stderr);
 	notify_stopping(&s->notify);
 	supervisor_report(s, now);
 }
 
-/* Enters SSH_WAITING, or the end if ssh was started often enough. */
+/* Enters WAITING, or the end if ssh was started often enough. */
 static void
 supervisor_wait(struct supervisor *s, int64_t now)
 {
@@ -4060,7 +4067,7 @@ supervisor_wait(struct supervisor *s, int64_t now)
 
 	if (s->settings->maxstart >= 0 && s->starts >= s->settings->maxstart) {
 		log_msg(LOG_INFO, "max start count reached; exiting");
-		supervisor_finish(s, now, 0);
+		enter_done(s, now, 0);
 		return;
 	}
 	if (s->starts > 0) {
@@ -4071,7 +4078,7 @@ supervisor_wait(struct supervisor *s, int64_t now)
 	if (wait_s > 0)
 		log_msg(LOG_DEBUG, "sleeping for grace time %" PRId64 " secs",
 		    wait_s);
-	s->state = SSH_WAITING;
+	s->state = WAITING;
 	s->start_due = now + wait_s * 1000;
 	supervisor_report(s, now);
 }
@@ -4114,7 +4121,7 @@ static void
 supervisor_start_failed(struct supervisor *s, int64_t now)
 {
 	if (s->starts == 1)
-		supervisor_finish(s, now, 1);
+		enter_done(s, now, 1);
 	else
 		supervisor_wait(s, now);
 }
@@ -4125,17 +4132,17 @@ supervisor_start_failed(struct supervisor *s, int64_t now)
  * set.
  */
 static bool
-supervisor_place(struct supervisor *s)
+private_setup(struct supervisor *s)
 {
 	struct monitor *m = &s->monitor;
-	struct askpass *a = &s->askpass;
+	struct askpass_server *a = &s->askpass_server;
 
-	if ((!m->chosen || private_has(PRIVATE_BACK)) &&
+	if ((!m->auto_port || private_has(PRIVATE_LISTEN)) &&
 	    (!askpass_on(a) ||
-		(private_has(PRIVATE_ASK) && private_has(PRIVATE_HELPER))))
+		(private_has(PRIVATE_SOCKET) && private_has(PRIVATE_LINK))))
 		return true;
-	return private_make() && (!m->chosen || monitor_place(m)) &&
-	       (!askpass_on(a) || askpass_place(a, s->self));
+	return private_create() && (!m->auto_port || monitor_bind(m)) &&
+	       (!askpass_on(a) || askpass_bind(a, s->self));
 }
 
 /* Says why ssh could not be executed: ERROR is an errno. */
@@ -4145,24 +4152,24 @@ supervisor_report_exec(const struct supervisor *s, int error)
 	char shown[VALUE_SHOWN + 4];
 
 	log_msg(LOG_ERR, "cannot run ssh \"%s\": %s",
-	    text_shown(s->settings->path, shown), strerror(error));
+	    quote(s->settings->path, shown), strerror(error));
 }
 
 /* Starts the ssh process with what this start needs.  Returns false: errno. */
 static bool
 supervisor_spawn(struct supervisor *s)
 {
-	char helper[PRIVATE_PATH_MOST + 16] = "SSH_ASKPASS=";
+	char helper[PRIVATE_PATH_MAX + 16] = "SSH_ASKPASS=";
 	const char *more[4] = { NULL };
 
-	if (!supervisor_place(s) ||
-	    (s->monitor.chosen && !monitor_choose(&s->monitor))) {
+	if (!private_setup(s) ||
+	    (s->monitor.auto_port && !monitor_choose(&s->monitor))) {
 		log_msg(LOG_ERR, "cannot make private sockets: %s",
 		    strerror(errno));
 		return false;
 	}
-	if (askpass_on(&s->askpass)) {
-		private_name(PRIVATE_HELPER, helper + strlen(helper));
+	if (askpass_on(&s->askpass_server)) {
+		private_name(PRIVATE_LINK, helper + strlen(helper));
 		more[0] = helper;
 		more[1] = "SSH_ASKPASS_REQUIRE=force"; /* OpenSSH 8.4 */
 		more[2] = getenv("DISPLAY") == NULL ? "DISPLAY=:0" : NULL;
@@ -4170,21 +4177,21 @@ supervisor_spawn(struct supervisor *s)
 	supervisor_show_command(s->argv);
 	s->exec_error = 0;
 	s->ssh = ssh_spawn(program_find(s->argv[0], s->ssh_path), s->argv, more,
-	    &s->signals, s->sayings.write_fd, &s->exec_fd);
+	    &s->signals, s->ssh_stderr.write_fd, &s->exec_fd);
 	if (s->ssh == -1)
 		supervisor_report_exec(s, errno);
-	s->askpass.ssh = s->ssh;
+	s->askpass_server.ssh = s->ssh;
 	return s->ssh != -1;
 }
 
-/* Enters SSH_RUNNING. */
+/* Enters RUNNING. */
 static void
 supervisor_start(struct supervisor *s, int64_t now)
 {
 	s->starts++;
 	s->started_at = now;
 	s->started_at_ms = wall_ms();
-	sayings_start(&s->sayings);
+	ssh_stderr_start(&s->ssh_stderr);
 	if (s->settings->maxstart > 0)
 		log_msg(LOG_INFO, "starting ssh (count %d of %" PRId64 ")",
 		    s->starts, s->settings->maxstart);
@@ -4195,7 +4202,7 @@ supervisor_start(struct supervisor *s, int64_t now)
 		return;
 	}
 	log_msg(LOG_INFO, "ssh child pid is %ld", (long)s->ssh);
-	s->state = SSH_RUNNING;
+	s->state = RUNNING;
 	s->stop_due = NEVER;
 	s->up_since = -1;
 	s->up_due = s->monitor.on || s->timing->gate_ms == 0
@@ -4205,17 +4212,17 @@ supervisor_start(struct supervisor *s, int64_t now)
 	supervisor_report(s, now);
 }
 
-/* Enters SSH_ENDING. */
+/* Enters STOPPING. */
 static void
-supervisor_end(struct supervisor *s, int64_t now, enum after_end after)
+enter_stopping(struct supervisor *s, int64_t now, enum after_end after)
 {
-	s->state = SSH_ENDING;
+	s->state = STOPPING;
 	s->after = after;
 	s->killed = false;
-	s->end_due = now + END_GRACE_MS;
+	s->kill_due = now + END_GRACE_MS;
 	s->up_since = -1;
 	s->up_due = NEVER;
-	monitor_stop(&s->monitor);
+	monitor_reset(&s->monitor);
 	(void)kill(s->ssh, SIGTERM);
 	(void)kill(s->ssh, SIGCONT); /* a stopped ssh must be able to die */
 	supervisor_report(s, now);
@@ -4228,26 +4235,26 @@ supervisor_kill(struct supervisor *s, int64_t now)
 	log_msg(LOG_INFO, "ssh does not end, sending SIGKILL");
 	(void)kill(s->ssh, SIGKILL);
 	s->killed = true;
-	s->end_due = now + KILL_WAIT_MS;
+	s->kill_due = now + KILL_WAIT_MS;
 }
 
 /* Ends autossh with STATUS as soon as ssh has ended. */
 static void
-supervisor_exit(struct supervisor *s, int64_t now, int status)
+request_exit(struct supervisor *s, int64_t now, int status)
 {
-	if (s->state == SSH_OVER)
+	if (s->state == DONE)
 		return;
 	s->status = status;
 	notify_stopping(&s->notify);
-	if (s->state == SSH_WAITING)
-		supervisor_finish(s, now, status);
-	else if (s->state == SSH_RUNNING)
-		supervisor_end(s, now, AFTER_EXIT);
-	else if (s->state == SSH_ENDING)
+	if (s->state == WAITING)
+		enter_done(s, now, status);
+	else if (s->state == RUNNING)
+		enter_stopping(s, now, AFTER_EXIT);
+	else if (s->state == STOPPING)
 		s->after = AFTER_EXIT;
 	/* an ssh that outlives SIGKILL was to be waited for; not any more */
-	if (s->state == SSH_ENDING && s->end_due == NEVER)
-		s->end_due = now + KILL_WAIT_MS;
+	if (s->state == STOPPING && s->kill_due == NEVER)
+		s->kill_due = now + KILL_WAIT_MS;
 }
 
 /* Says what follows from ssh's own exit or death. */
@@ -4255,9 +4262,9 @@ static void
 supervisor_report_death(const struct supervisor *s, int status, enum verdict v)
 {
 	int n = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
-	char words[SAYING_MOST + 16];
+	char words[STDERR_LINE_MAX + 16];
 
-	supervisor_words(s, words);
+	last_stderr(s, words);
 	if (WIFSIGNALED(status)) {
 		log_msg(LOG_INFO, "ssh exited on signal %d, restarting ssh%s",
 		    n, words);
@@ -4295,24 +4302,24 @@ supervisor_report_death(const struct supervisor *s, int status, enum verdict v)
 static bool
 supervisor_denied(struct supervisor *s, int64_t now, int status)
 {
-	const struct askpass *a = &s->askpass;
+	const struct askpass_server *a = &s->askpass_server;
 
 	if (!a->answered_server || !WIFEXITED(status) ||
 	    WEXITSTATUS(status) != 255)
 		return false;
-	if (s->sayings.read_fd != -1)
-		return s->sayings.denied;
-	if (s->monitor.chosen && !private_has(PRIVATE_SEND) &&
+	if (s->ssh_stderr.read_fd != -1)
+		return s->ssh_stderr.denied;
+	if (s->monitor.auto_port && !private_has(PRIVATE_CONNECT) &&
 	    a->answered_at != 0 && now - a->answered_at < DENIAL_MS)
-		s->shut_out++;
+		s->denials++;
 	else
-		s->shut_out = 0;
-	return s->shut_out >= DENIALS_MOST;
+		s->denials = 0;
+	return s->denials >= DENIALS_MAX;
 }
 
 /* ssh has died with wait status STATUS, of itself. */
 static void
-supervisor_judge(struct supervisor *s, int64_t now, int status)
+child_exited(struct supervisor *s, int64_t now, int status)
 {
 	enum verdict v = policy_death(status, s->starts == 1,
 	    s->timing->gate_ms, now - s->started_at, s->settings->ntservice);
@@ -4321,11 +4328,11 @@ supervisor_judge(struct supervisor *s, int64_t now, int status)
 	if (v == VERDICT_RESTART && supervisor_denied(s, now, status)) {
 		log_msg(LOG_ERR, "passphrase rejected: the server does not "
 				 "let us in; autossh exiting");
-		supervisor_finish(s, now, 1);
+		enter_done(s, now, 1);
 	} else if (v == VERDICT_RESTART)
 		supervisor_wait(s, now);
 	else
-		supervisor_finish(s, now, v == VERDICT_EXIT ? 0 : 1);
+		enter_done(s, now, v == VERDICT_EXIT ? 0 : 1);
 }
 
 /* A background start is complete. */
@@ -4335,7 +4342,7 @@ supervisor_detach(struct supervisor *s)
 	char text[32];
 
 	snprintf(text, sizeof(text), "MAINPID=%ld", (long)getpid());
-	notify_owe(&s->notify, text);
+	notify_queue(&s->notify, text);
 	s->caller_gone = !background_ready(&s->ready_fd);
 }
 
@@ -4355,35 +4362,35 @@ supervisor_run_exec(struct supervisor *s, int64_t now)
 		return;
 	if (s->ready_fd != -1)
 		supervisor_detach(s);
-	if (!s->monitor.on && s->timing->gate_ms == 0 &&
-	    s->state == SSH_RUNNING)
+	if (!s->monitor.on && s->timing->gate_ms == 0 && s->state == RUNNING)
 		supervisor_up(s, now);
 }
 
-/* ssh has died: leaves SSH_RUNNING or SSH_ENDING. */
+/* ssh has died: leaves RUNNING or STOPPING. */
 static void
-supervisor_died(struct supervisor *s, int64_t now, int status)
+child_reaped(struct supervisor *s, int64_t now, int status)
 {
 	supervisor_run_exec(s, now);
 	fd_close(&s->exec_fd);
-	sayings_stop(&s->sayings, now);
-	monitor_stop(&s->monitor);
+	ssh_stderr_reset(&s->ssh_stderr, now);
+	monitor_reset(&s->monitor);
 	s->ssh = -1;
 	s->stop_due = s->up_due = NEVER;
 	s->up_since = -1;
 	if (WIFSIGNALED(status))
 		terminal_restore(&s->terminal);
-	if (s->state == SSH_ENDING && s->after == AFTER_EXIT)
-		supervisor_finish(s, now, s->status);
-	else if (s->state == SSH_ENDING)
+	if (s->state == STOPPING && s->after == AFTER_EXIT)
+		enter_done(s, now, s->status);
+	else if (s->state == STOPPING)
 		supervisor_wait(s, now);
 	else if (s->exec_error == 0)
-		supervisor_judge(s, now, status);
+		child_exited(s, now, status);
 	else {
 		supervisor_report_exec(s, s->exec_error);
 		supervisor_start_failed(s, now);
 	}
-	askpass_stop(&s->askpass); /* last: whether it answered was a reason */
+	askpass_reset(
+	    &s->askpass_server); /* last: whether it answered was a reason */
 }
 
 /* Takes in what our children did.  As process 1 we are given others' too. */
@@ -4397,7 +4404,7 @@ supervisor_reap(struct supervisor *s, int64_t now)
 	       0) {
 		if (pid != s->ssh) {
 			if (!WIFSTOPPED(status) && !WIFCONTINUED(status))
-				askpass_reaped(&s->askpass, pid);
+				askpass_reaped(&s->askpass_server, pid);
 			continue;
 		}
 		if (WIFSTOPPED(status))
@@ -4407,7 +4414,7 @@ supervisor_reap(struct supervisor *s, int64_t now)
 		else if (WIFCONTINUED(status))
 			s->stop_due = NEVER;
 		else
-			supervisor_died(s, now, status);
+			child_reaped(s, now, status);
 	}
 }
 
@@ -4419,10 +4426,10 @@ supervisor_hangup(struct supervisor *s, int64_t now)
 	    !sigismember(&s->signals.ignored, SIGHUP) &&
 	    terminal_gone(&s->terminal)) {
 		log_msg(LOG_INFO, "the terminal is gone; autossh exiting");
-		supervisor_exit(s, now, 1);
-	} else if (s->state == SSH_WAITING) {
+		request_exit(s, now, 1);
+	} else if (s->state == WAITING) {
 		s->start_due = now;
-	} else if (s->state == SSH_RUNNING) {
+	} else if (s->state == RUNNING) {
 		monitor_hurry(&s->monitor, now);
 	}
 }
@@ -4430,24 +4437,24 @@ supervisor_hangup(struct supervisor *s, int64_t now)
 static void
 supervisor_usr1(struct supervisor *s, int64_t now)
 {
-	if (s->state == SSH_OVER || s->state == SSH_ENDING)
+	if (s->state == DONE || s->state == STOPPING)
 		return;
 	log_msg(LOG_INFO, "signalled to kill and restart ssh");
-	if (s->state == SSH_WAITING)
+	if (s->state == WAITING)
 		s->start_due = now;
 	else
-		supervisor_end(s, now, AFTER_RESTART);
+		enter_stopping(s, now, AFTER_RESTART);
 }
 
 /* A signal to exit beats all else; a second one does not wait for ssh. */
 static void
 supervisor_signal_exit(struct supervisor *s, int64_t now, int sig)
 {
-	bool again = s->state == SSH_ENDING;
+	bool again = s->state == STOPPING;
 
 	log_msg(LOG_INFO, "received signal to exit (%d)", sig);
 	/* a service manager that says TERM is obeyed, which is no failure */
-	supervisor_exit(s, now, sig == SIGTERM && s->notify.fd != -1 ? 0 : 1);
+	request_exit(s, now, sig == SIGTERM && s->notify.fd != -1 ? 0 : 1);
 	if (again && !s->killed)
 		supervisor_kill(s, now);
 }
@@ -4456,7 +4463,7 @@ supervisor_signal_exit(struct supervisor *s, int64_t now, int sig)
 static void
 supervisor_signals(struct supervisor *s, int64_t now, sigset_t *caught)
 {
-	char status[SAYING_MOST + 256];
+	char status[STDERR_LINE_MAX + 256];
 	int sig;
 
 	while ((sig = signals_exit(caught)) != 0) {
@@ -4476,7 +4483,7 @@ supervisor_signals(struct supervisor *s, int64_t now, sigset_t *caught)
 		supervisor_usr1(s, now);
 	if (sigismember(caught, SIGHUP))
 		supervisor_hangup(s, now);
-	if (sigismember(caught, SIGUSR2) && s->state != SSH_OVER) {
+	if (sigismember(caught, SIGUSR2) && s->state != DONE) {
 		supervisor_status(s, now, status, sizeof(status));
 		log_msg(LOG_INFO, "status: %s", status);
 	}
@@ -4486,7 +4493,7 @@ supervisor_signals(struct supervisor *s, int64_t now, sigset_t *caught)
 static void
 supervisor_tested(struct supervisor *s, int64_t now, enum test_result r)
 {
-	char words[SAYING_MOST + 16];
+	char words[STDERR_LINE_MAX + 16];
 
 	if (r == TEST_PASSED) {
 		log_msg(LOG_DEBUG, "connection ok");
@@ -4497,14 +4504,14 @@ supervisor_tested(struct supervisor *s, int64_t now, enum test_result r)
 		pidfile_touch();
 	} else if (r == TEST_FAILED) {
 		log_msg(LOG_INFO, "port down, restarting ssh%s",
-		    supervisor_words(s, words));
+		    last_stderr(s, words));
 		if (!s->monitor.passed)
 			log_msg(LOG_INFO,
 			    "no test of this ssh has passed: does the server "
 			    "allow forwarding (AllowTcpForwarding, "
 			    "PermitListen, PermitOpen)? -M 0 runs without a "
 			    "monitor");
-		supervisor_end(s, now, AFTER_RESTART);
+		enter_stopping(s, now, AFTER_RESTART);
 	}
 }
 
@@ -4512,18 +4519,18 @@ supervisor_tested(struct supervisor *s, int64_t now, enum test_result r)
 static void
 supervisor_rejected(struct supervisor *s, int64_t now)
 {
-	if (s->state != SSH_RUNNING)
+	if (s->state != RUNNING)
 		return;
 	log_msg(LOG_ERR, "passphrase rejected: ssh asks for it again; "
 			 "autossh exiting");
-	supervisor_exit(s, now, 1);
+	request_exit(s, now, 1);
 }
 
 /* What the supervisor itself waits for: exec. */
 static void
-supervisor_watch(const struct supervisor *s, struct pollset *set)
+supervisor_watch(const struct supervisor *s, struct waitset *set)
 {
-	pollset_add(set, s->exec_fd, POLLIN);
+	waitset_fd(set, s->exec_fd, POLLIN);
 }
 
 /* When the supervisor itself has something to do. */
@@ -4532,10 +4539,10 @@ supervisor_due(const struct supervisor *s)
 {
 	int64_t due = earlier(earlier(s->life_due, s->stop_due), s->up_due);
 
-	if (s->state == SSH_WAITING)
+	if (s->state == WAITING)
 		due = earlier(due, s->start_due);
-	else if (s->state == SSH_ENDING)
-		due = earlier(due, s->end_due);
+	else if (s->state == STOPPING)
+		due = earlier(due, s->kill_due);
 	return due;
 }
 
@@ -4543,20 +4550,20 @@ supervisor_due(const struct supervisor *s)
 static void
 supervisor_run_due(struct supervisor *s, int64_t now)
 {
-	if (s->state == SSH_OVER)
+	if (s->state == DONE)
 		return;
 	if (s->caller_gone) {
 		log_msg(
 		    LOG_INFO, "the caller was interrupted; autossh exiting");
 		s->caller_gone = false;
-		supervisor_exit(s, now, 1);
+		request_exit(s, now, 1);
 	}
 	if (now >= s->life_due) {
 		log_msg(
 		    LOG_INFO, "exceeded maximum time to live, shutting down");
 		s->life_due = NEVER;
-		if (s->state != SSH_ENDING || s->after != AFTER_EXIT)
-			supervisor_exit(s, now, 0);
+		if (s->state != STOPPING || s->after != AFTER_EXIT)
+			request_exit(s, now, 0);
 	}
 	if (now >= s->stop_due) {
 		s->stop_due = NEVER;
@@ -4564,26 +4571,26 @@ supervisor_run_due(struct supervisor *s, int64_t now)
 	}
 	if (now >= s->up_due)
 		supervisor_up(s, now);
-	if (s->state == SSH_WAITING && now >= s->start_due)
+	if (s->state == WAITING && now >= s->start_due)
 		supervisor_start(s, now);
-	else if (s->state == SSH_ENDING && now >= s->end_due) {
+	else if (s->state == STOPPING && now >= s->kill_due) {
 		if (!s->killed)
 			supervisor_kill(s, now);
 		else if (s->after == AFTER_EXIT)
-			supervisor_finish(s, now, s->status);
+			enter_done(s, now, s->status);
 		else
-			s->end_due = NEVER;
+			s->kill_due = NEVER;
 	}
 }
 
 /* Waits until something in SET happens or DUE has come. */
 static void
-supervisor_poll(const struct supervisor *s, struct pollset *set, int64_t due)
+supervisor_poll(const struct supervisor *s, struct waitset *set, int64_t due)
 {
 	int timeout = -1;
 
 	if (timer_set(s->timer_fd, due)) {
-		pollset_add(set, s->timer_fd, POLLIN);
+		waitset_fd(set, s->timer_fd, POLLIN);
 	} else if (due != NEVER) {
 		due -= now_ms();
 		timeout = due < 0 ? 0 : due > INT_MAX ? INT_MAX : (int)due;
@@ -4594,9 +4601,9 @@ supervisor_poll(const struct supervisor *s, struct pollset *set, int64_t due)
 
 /* The main loop.  Returns the exit status. */
 static int
-supervisor_run(struct supervisor *s)
+supervisor_loop(struct supervisor *s)
 {
-	struct pollset set;
+	struct waitset set;
 	sigset_t caught;
 	int64_t now, due;
 
@@ -4604,26 +4611,26 @@ supervisor_run(struct supervisor *s)
 	/* who died before the handlers were there */
 	supervisor_reap(s, now);
 	supervisor_wait(s, now);
-	while (s->state != SSH_OVER) {
+	while (s->state != DONE) {
 		set.n = 0;
 		signals_watch(&set);
 		supervisor_watch(s, &set);
 		monitor_watch(&s->monitor, &set);
-		askpass_watch(&s->askpass, &set);
-		sayings_watch(&s->sayings, &set);
+		askpass_watch(&s->askpass_server, &set);
+		ssh_stderr_watch(&s->ssh_stderr, &set);
 		due = supervisor_due(s);
 		due = earlier(due, monitor_due(&s->monitor));
-		due = earlier(due, askpass_due(&s->askpass));
-		due = earlier(due, sayings_due(&s->sayings));
+		due = earlier(due, askpass_due(&s->askpass_server));
+		due = earlier(due, ssh_stderr_due(&s->ssh_stderr));
 		due = earlier(due, notify_due(&s->notify));
 		supervisor_poll(s, &set, due);
 
 		now = now_ms();
 		signals_run(&caught);
-		sayings_run(&s->sayings, now);
+		ssh_stderr_run(&s->ssh_stderr, now);
 		supervisor_run_exec(s, now);
 		supervisor_signals(s, now, &caught);
-		if (!askpass_run(&s->askpass, &set, now))
+		if (!askpass_run(&s->askpass_server, &set, now))
 			supervisor_rejected(s, now);
 		supervisor_tested(s, now, monitor_run(&s->monitor, &set, now));
 		supervisor_run_due(s, now);
@@ -4662,7 +4669,7 @@ usage_long(FILE *out)
 	    "Environment (default):\n");
 	for (i = 0; i < NSETTINGS; i++)
 		fprintf(out, "  %s (%s)\n      %s\n", settings_table[i].name,
-		    settings_table[i].usual, settings_table[i].help);
+		    settings_table[i].default_text, settings_table[i].help);
 }
 
 /* Prints what --help or -V asked for.  Returns the exit status. */
@@ -4681,11 +4688,11 @@ main_print(enum cmdline_action action)
 
 /* Says what is wrong with the command line, and what would be right. */
 static int
-main_complain(const struct cmdline *c)
+main_cmdline_error(const struct cmdline *c)
 {
 	char shown[VALUE_SHOWN + 4];
 
-	log_msg(LOG_ERR, "%s%s", c->complaint, text_shown(c->subject, shown));
+	log_msg(LOG_ERR, "%s%s", c->error, quote(c->error_arg, shown));
 	usage(stderr);
 	fprintf(stderr, "autossh --help tells more\n");
 	return 1;
@@ -4706,7 +4713,7 @@ main_monitor_port(struct monitor_port *mp, const struct settings *set,
 		    "65534, with :echo_port (1 to 65535) behind it for an "
 		    "echo service, or auto, or 0 for no monitor",
 		    set->port != NULL ? "AUTOSSH_PORT" : "-M",
-		    text_shown(value, shown));
+		    quote(value, shown));
 }
 
 /*
@@ -4720,7 +4727,7 @@ main_ssh_argv(
 	static char opt_local[] = "-L", opt_remote[] = "-R";
 	char *forwards[5] = { NULL };
 	char **argv =
-	    memory_need((size_t)c->nwords + SSH_WORDS_ADDED + 1, sizeof(*argv));
+	    xcalloc((size_t)c->nwords + SSH_WORDS_ADDED + 1, sizeof(*argv));
 
 	if (m->on) {
 		forwards[0] = opt_local;
@@ -4749,7 +4756,7 @@ main_clean(void)
 static void
 main_plan(struct supervisor *s, const struct settings *set,
     const struct cmdline *cmd, const struct monitor_port *port,
-    const struct timing *timing, const struct passphrase_from *from)
+    const struct timing *timing, const struct passphrase_source *from)
 {
 	monitor_plan(&s->monitor, port, cmd->ipv6);
 	s->monitor.timing = timing;
@@ -4758,10 +4765,10 @@ main_plan(struct supervisor *s, const struct settings *set,
 	s->cmd = cmd;
 	s->timing = timing;
 	s->argv = main_ssh_argv(set, cmd, &s->monitor);
-	s->askpass.from = from;
-	s->askpass.signals = &s->signals;
-	s->askpass.listener.fd = -1;
-	s->sayings.read_fd = s->sayings.write_fd = -1;
+	s->askpass_server.from = from;
+	s->askpass_server.signals = &s->signals;
+	s->askpass_server.listener.fd = -1;
+	s->ssh_stderr.read_fd = s->ssh_stderr.write_fd = -1;
 	s->ssh = s->exec_fd = s->ready_fd = s->timer_fd = -1;
 	s->stop_due = s->up_due = s->life_due = NEVER;
 	s->up_since = -1;
@@ -4785,14 +4792,14 @@ main_open(struct supervisor *s, const struct monitor_port *port)
 	timing_report(s->timing);
 	terminal_save(&s->terminal);
 	if (s->cmd->background)
-		sayings_open(&s->sayings);
+		ssh_stderr_open(&s->ssh_stderr);
 	notify_open(&s->notify, main_pid);
-	s->monitor.hasty =
+	s->monitor.probing =
 	    s->notify.fd != -1 || s->settings->statusfile != NULL;
 	monitor_listen(&s->monitor, port);
-	if (askpass_on(&s->askpass))
+	if (askpass_on(&s->askpass_server))
 		secrets_lock();
-	if (!supervisor_place(s))
+	if (!private_setup(s))
 		die("cannot make private sockets in XDG_RUNTIME_DIR, TMPDIR "
 		    "or /tmp: %s",
 		    strerror(errno));
@@ -4807,18 +4814,18 @@ main(int argc, char **argv)
 	struct settings set;
 	static struct cmdline cmd;
 	struct monitor_port port;
-	struct passphrase_from from;
+	struct passphrase_source from;
 	struct timing timing;
 	static struct supervisor s;
 
 	descriptors_fill();
-	if (helper_called(argv[0]))
-		return helper_main(argv[0], argv[1]);
+	if (askpass_client_called(argv[0]))
+		return askpass_client_main(argv[0], argv[1]);
 	cmdline_parse(&cmd, argc, argv);
 	if (cmd.action == CMDLINE_VERSION || cmd.action == CMDLINE_HELP)
 		return main_print(cmd.action);
-	if (cmd.action == CMDLINE_WRONG)
-		return main_complain(&cmd);
+	if (cmd.action == CMDLINE_ERROR)
+		return main_cmdline_error(&cmd);
 	settings_read(&set);
 	main_monitor_port(&port, &set, &cmd);
 	timing_derive(&timing, &set, cmd.background);
@@ -4828,9 +4835,9 @@ main(int argc, char **argv)
 	passphrase_open(&from, cmd.destination);
 
 	main_plan(&s, &set, &cmd, &port, &timing, &from);
-	if (askpass_on(&s.askpass) && !program_self(argv[0], s.self))
+	if (askpass_on(&s.askpass_server) && !program_self(argv[0], s.self))
 		die("cannot find the program file of autossh: %s",
 		    strerror(errno));
 	main_open(&s, &port);
-	return supervisor_run(&s);
+	return supervisor_loop(&s);
 }

@@ -37,7 +37,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define HERD_MOST 4096
+#define HERD_MAX 4096
 
 static void
 fail(const char *what)
@@ -124,11 +124,11 @@ loop(int n, char **command)
 static void
 herd(int n, char **command)
 {
-	static pid_t pids[HERD_MOST];
+	static pid_t pids[HERD_MAX];
 	char c;
 	int i;
 
-	for (i = 0; i < n && i < HERD_MOST; i++) {
+	for (i = 0; i < n && i < HERD_MAX; i++) {
 		pids[i] = spawn(command);
 		printf("%ld\n", (long)pids[i]);
 	}
@@ -144,14 +144,14 @@ herd(int n, char **command)
 static void
 strike(const char *path)
 {
-	static pid_t pids[HERD_MOST];
+	static pid_t pids[HERD_MAX];
 	char line[64], *pid;
 	FILE *f = fopen(path, "r");
 	int n = 0;
 
 	if (f == NULL)
 		fail(path);
-	while (n < HERD_MOST && fgets(line, sizeof(line), f) != NULL)
+	while (n < HERD_MAX && fgets(line, sizeof(line), f) != NULL)
 		if (line[0] == 'S' && (pid = strrchr(line, ' ')) != NULL)
 			pids[n++] = (pid_t)strtol(pid, NULL, 10);
 	fclose(f);

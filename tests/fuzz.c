@@ -47,7 +47,7 @@ int autossh_main(int argc, char **argv);
 #undef exit
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
-#define INPUT_MOST 8192
+#define INPUT_MAX 8192
 
 /* Ends the run: a property does not hold. */
 __attribute__((noreturn, format(printf, 1, 2))) static void
@@ -216,8 +216,8 @@ input_text(struct input *in, char *buf, size_t size)
 
 /* ---- the command line --------------------------------------------------- */
 
-#define WORDS_MOST 24
-#define WORD_MOST 64
+#define WORDS_MAX 24
+#define WORD_MAX 64
 
 /*
  * ssh's grammar, written as ssh has it: getopt() over the options, the
@@ -230,7 +230,7 @@ input_text(struct input *in, char *buf, size_t size)
 struct model {
 	enum cmdline_action action;
 	const char *destination, *monitor;
-	char words[WORDS_MOST][WORD_MOST];
+	char words[WORDS_MAX][WORD_MAX];
 	int nwords, forwards_at;
 	bool background, no_command, ipv6;
 };
@@ -238,7 +238,7 @@ struct model {
 static void
 model_word(struct model *m, const char *word)
 {
-	snprintf(m->words[m->nwords++], WORD_MOST, "%s", word);
+	snprintf(m->words[m->nwords++], WORD_MAX, "%s", word);
 }
 
 /*
@@ -248,7 +248,7 @@ model_word(struct model *m, const char *word)
 static bool
 model_cluster(struct model *m, const char *word, const char *next, bool own)
 {
-	char kept[WORD_MOST] = "-";
+	char kept[WORD_MAX] = "-";
 	size_t n = 1;
 	const char *p, *spec;
 	bool used;
@@ -265,7 +265,7 @@ model_cluster(struct model *m, const char *word, const char *next, bool own)
 			used = p[1] == '\0';
 			m->monitor = used ? next : p + 1;
 			if (m->monitor == NULL)
-				m->action = CMDLINE_WRONG;
+				m->action = CMDLINE_ERROR;
 			return used;
 		} else if (spec != NULL && spec[1] == ':') {
 			snprintf(kept + n, sizeof(kept) - n, "%s", p);
@@ -275,7 +275,7 @@ model_cluster(struct model *m, const char *word, const char *next, bool own)
 			return p[1] == '\0';
 		} else if (n == 1 && *p == '-') {
 			m->action =
-			    CMDLINE_WRONG; /* it would end the options */
+			    CMDLINE_ERROR; /* it would end the options */
 			return false;
 		} else {
 			kept[n++] = *p;
@@ -321,7 +321,7 @@ model_parse(struct model *m, int argc, char **argv)
 						? CMDLINE_HELP
 					    : strcmp(w, "--version") == 0
 						? CMDLINE_VERSION
-						: CMDLINE_WRONG;
+						: CMDLINE_ERROR;
 			}
 		} else if (model_cluster(
 			       m, w, i + 1 < argc ? argv[i + 1] : NULL, own)) {
@@ -329,7 +329,7 @@ model_parse(struct model *m, int argc, char **argv)
 		}
 	}
 	if (m->action == CMDLINE_RUN && m->destination == NULL)
-		m->action = CMDLINE_WRONG;
+		m->action = CMDLINE_ERROR;
 }
 
 /* What ssh's own loop makes of its command line. */
@@ -368,15 +368,15 @@ seen_by_ssh(struct seen *seen, int argc, char **argv)
 
 /* Cuts the input into words: parted by a byte 0 or a newline. */
 static int
-words_read(struct input *in, char words[][WORD_MOST], char **argv)
+words_read(struct input *in, char words[][WORD_MAX], char **argv)
 {
 	static char name[] = "autossh";
 	int argc = 0;
 	size_t n;
 
 	argv[argc++] = name;
-	while (in->left > 0 && argc < WORDS_MOST - 1) {
-		for (n = 0; n < WORD_MOST - 1 && in->left > 0; n++) {
+	while (in->left > 0 && argc < WORDS_MAX - 1) {
+		for (n = 0; n < WORD_MAX - 1 && in->left > 0; n++) {
 			words[argc][n] = (char)input_byte(in);
 			if (words[argc][n] == '\0' || words[argc][n] == '\n')
 				break;
@@ -396,7 +396,7 @@ check_ssh_words(const struct cmdline *c, bool first, bool add_n)
 	static char program[] = "ssh", l[] = "-L", local[] = "1:a:1",
 		    r[] = "-R", remote[] = "1:a:2";
 	char *forwards[] = { l, local, r, remote, NULL };
-	char *argv[WORDS_MOST + SSH_WORDS_ADDED];
+	char *argv[WORDS_MAX + SSH_WORDS_ADDED];
 	struct seen seen;
 	int at = first ? 0 : c->forwards_at;
 	int i, n = 1;
@@ -437,9 +437,9 @@ value_missing(const struct model *m)
 static void
 fuzz_cmdline(const uint8_t *data, size_t size)
 {
-	static char words[WORDS_MOST][WORD_MOST];
+	static char words[WORDS_MAX][WORD_MAX];
 	struct input in = { data, size };
-	char *argv[WORDS_MOST];
+	char *argv[WORDS_MAX];
 	struct cmdline c;
 	struct model m;
 	unsigned int how = input_byte(&in);
@@ -471,10 +471,10 @@ fuzz_cmdline(const uint8_t *data, size_t size)
  * compared as text with the limits.  -1: not allowed at all.
  */
 static bool
-model_number(const char *text, int64_t least, int64_t most, int64_t *number)
+model_number(const char *text, int64_t min, int64_t max, int64_t *number)
 {
 	char limit[2][32];
-	const char *digits = text + (least < 0 && text[0] == '-');
+	const char *digits = text + (min < 0 && text[0] == '-');
 	size_t n = strspn(digits, "0123456789");
 
 	if (n == 0 || digits[n] != '\0')
@@ -487,8 +487,8 @@ model_number(const char *text, int64_t least, int64_t most, int64_t *number)
 		*number = -1;
 		return true;
 	}
-	snprintf(limit[0], 32, "%" PRId64, least < 0 ? 0 : least);
-	snprintf(limit[1], 32, "%" PRId64, most);
+	snprintf(limit[0], 32, "%" PRId64, min < 0 ? 0 : min);
+	snprintf(limit[1], 32, "%" PRId64, max);
 	if (n < strlen(limit[0]) ||
 	    (n == strlen(limit[0]) && strcmp(digits, limit[0]) < 0) ||
 	    n > strlen(limit[1]) ||
@@ -512,7 +512,7 @@ model_setting(const struct setting *s, const char *value, int64_t *number)
 		*number = strcasecmp(value, "yes") == 0;
 		return true;
 	case SETTING_NUMBER:
-		return model_number(value, s->least, s->most, number);
+		return model_number(value, s->min, s->max, number);
 	case SETTING_SOURCE:
 		if (strncmp(value, "fd:", 3) == 0)
 			return model_number(value + 3, 0, INT_MAX, number);
@@ -521,7 +521,7 @@ model_setting(const struct setting *s, const char *value, int64_t *number)
 			    strncmp(value, "exec:", 5) == 0) &&
 			   len > 5);
 	case SETTING_TEXT:
-		return len >= s->least && len <= s->most;
+		return len >= s->min && len <= s->max;
 	}
 	return false;
 }
@@ -531,15 +531,14 @@ model_setting(const struct setting *s, const char *value, int64_t *number)
  * one of the limits, which no fuzzer would guess.
  */
 static char *
-input_number(
-    struct input *in, int64_t least, int64_t most, char *buf, size_t size)
+input_number(struct input *in, int64_t min, int64_t max, char *buf, size_t size)
 {
 	unsigned int how = input_byte(in);
 
 	if (how % 4 != 3)
 		return input_text(in, buf, size);
 	snprintf(buf, size, "%" PRId64,
-	    ((how & 4) ? least : most) + (int64_t)(how / 8 % 4) - 1);
+	    ((how & 4) ? min : max) + (int64_t)(how / 8 % 4) - 1);
 	return buf;
 }
 
@@ -557,7 +556,7 @@ settings_taken(struct settings *set)
 static void
 fuzz_settings(const uint8_t *data, size_t size)
 {
-	static char value[INPUT_MOST], other[INPUT_MOST], refusal[1024];
+	static char value[INPUT_MAX], other[INPUT_MAX], refusal[1024];
 	static struct settings set;
 	static struct timing t;
 	struct input in = { data, size };
@@ -567,7 +566,7 @@ fuzz_settings(const uint8_t *data, size_t size)
 
 	variable_name = s->name;
 	variable_value =
-	    input_number(&in, s->least, s->most, value, sizeof(value));
+	    input_number(&in, s->min, s->max, value, sizeof(value));
 	good = model_setting(s, value, &number);
 	must(settings_taken(&set) == good);
 	must(good == (said.lines == 0));
@@ -600,13 +599,13 @@ fuzz_settings(const uint8_t *data, size_t size)
 	must(strcmp(refusal, said.text) == 0);
 }
 
-#define PORT_MOST 512
+#define PORT_MAX 512
 
 static void
 fuzz_port(const uint8_t *data, size_t size)
 {
-	static char value[2 * PORT_MOST], port[2 * PORT_MOST];
-	static char first[PORT_MOST], second[PORT_MOST];
+	static char value[2 * PORT_MAX], port[2 * PORT_MAX];
+	static char first[PORT_MAX], second[PORT_MAX];
 	struct input in = { data, size };
 	struct monitor_port mp;
 	struct settings set = { .port = value };
@@ -615,8 +614,8 @@ fuzz_port(const uint8_t *data, size_t size)
 	char *colon;
 	bool good;
 
-	input_number(&in, 1, 65534, first, PORT_MOST);
-	input_number(&in, 1, 65535, second, PORT_MOST - 1);
+	input_number(&in, 1, 65534, first, PORT_MAX);
+	input_number(&in, 1, 65535, second, PORT_MAX - 1);
 	snprintf(value, sizeof(value), "%s%s%s", first,
 	    input_byte(&in) % 2 ? ":" : "", second);
 	memcpy(port, value, sizeof(port));
@@ -627,12 +626,12 @@ fuzz_port(const uint8_t *data, size_t size)
 	       (colon == NULL || model_number(colon + 1, 1, 65535, &e)) &&
 	       strlen(port) <= VALUE_SHOWN;
 	if (strcmp(value, "auto") == 0) {
-		must(monitor_port_parse(value, &mp) && mp.chosen);
+		must(monitor_port_parse(value, &mp) && mp.auto_port);
 		return;
 	}
 	must(monitor_port_parse(value, &mp) == good);
 	if (good) {
-		must(!mp.chosen && mp.port == p && mp.echo_port == e);
+		must(!mp.auto_port && mp.port == p && mp.echo_port == e);
 		return;
 	}
 	said_nothing();
@@ -660,7 +659,7 @@ fuzz_policy(const uint8_t *data, size_t size)
 	input_bytes(&in, (char *)&since, 6);
 	input_bytes(&in, (char *)&status, 2);
 	flags = input_byte(&in);
-	poll_s = poll_s % SECONDS_MOST + 1;
+	poll_s = poll_s % SECONDS_MAX + 1;
 	tries &= INT_MAX;
 
 	wait = policy_backoff(tries, poll_s);
@@ -697,15 +696,15 @@ fuzz_policy(const uint8_t *data, size_t size)
 
 /* ---- what comes back to a test ------------------------------------------ */
 
-#define CLIENTS_MOST 12
-#define STREAM_MOST 1024
+#define CLIENTS_MAX 12
+#define STREAM_MAX 1024
 
 /* Somebody who connects to the monitor. */
 struct client {
 	int fd;
 	bool heard;  /* it came while a test listened */
 	int64_t due; /* until when it is heard */
-	char stream[STREAM_MOST];
+	char stream[STREAM_MAX];
 	size_t sent;
 	int64_t whole_at; /* when it had sent the line; NEVER */
 };
@@ -713,7 +712,7 @@ struct client {
 struct wire {
 	struct monitor m;
 	int ssh; /* listens where ssh would */
-	struct client clients[CLIENTS_MOST];
+	struct client clients[CLIENTS_MAX];
 	int nclients;
 	int64_t now;
 };
@@ -739,7 +738,7 @@ abstract_listen(struct address *a, char kind)
 static int
 abstract_connect(const struct address *a)
 {
-	int fd = fd_ours(socket(AF_UNIX, SOCK_STREAM, 0));
+	int fd = fd_cloexec_nonblock(socket(AF_UNIX, SOCK_STREAM, 0));
 
 	must(fd != -1);
 	if (connect(fd, &a->sa.any, a->len) == -1)
@@ -780,7 +779,7 @@ wire_connect(struct wire *w, int fd)
 
 	if (fd == -1)
 		return;
-	if (w->nclients == CLIENTS_MOST) {
+	if (w->nclients == CLIENTS_MAX) {
 		close(fd);
 		return;
 	}
@@ -825,7 +824,7 @@ static void
 wire_run(struct wire *w)
 {
 	struct monitor *m = &w->m;
-	struct pollset set;
+	struct waitset set;
 	char line[sizeof(m->line)];
 	enum test_phase before;
 	enum test_result r;
@@ -834,7 +833,7 @@ wire_run(struct wire *w)
 	for (turn = 0; turn < 4; turn++) {
 		set.n = 0;
 		monitor_watch(m, &set);
-		must(set.n < POLLSET_MOST);
+		must(set.n < WAITSET_MAX);
 		(void)poll(set.fds, set.n, 0);
 		before = m->phase;
 		memcpy(line, m->line, sizeof(line));
@@ -844,7 +843,7 @@ wire_run(struct wire *w)
 			memcmp(line, m->line, m->len) != 0))
 			wire_judge(w, r); /* by the line that was sent */
 		if (r == TEST_FAILED) {
-			monitor_stop(m);
+			monitor_reset(m);
 			monitor_start(m, w->now);
 		}
 		if (m->echo && m->phase == TEST_AWAIT && w->nclients == 0)
@@ -930,7 +929,7 @@ fuzz_wire(const uint8_t *data, size_t size)
 	w.m.listener.fd = mp.echo_port ? -1 : listener;
 	w.m.timing = &t;
 	w.m.message = (how & 4) ? "message" : "";
-	w.m.hasty = (how & 2) != 0;
+	w.m.probing = (how & 2) != 0;
 	w.ssh = ssh;
 	w.now = 1000;
 	monitor_start(&w.m, w.now);
@@ -940,7 +939,7 @@ fuzz_wire(const uint8_t *data, size_t size)
 		if (!w.m.echo)
 			abstract_drain(ssh);
 	}
-	monitor_stop(&w.m);
+	monitor_reset(&w.m);
 	wire_leave(&w);
 	abstract_drain(ssh);
 	abstract_drain(listener);
@@ -958,12 +957,12 @@ has(const char *text, const char *word)
 static void
 check_question(const char *hint, const char *question)
 {
-	enum question_verdict v = question_judge(hint, question);
+	enum prompt_verdict v = prompt_classify(hint, question);
 	const char *end = strstr(question, ") ");
 	const char *at = strchr(question, '@');
 
-	must((v == QUESTION_NOTICE) == (strcmp(hint, "none") == 0));
-	if (v != QUESTION_ANSWER)
+	must((v == PROMPT_NOTICE) == (strcmp(hint, "none") == 0));
+	if (v != PROMPT_ANSWER)
 		return;
 	must(strcmp(hint, "confirm") != 0);
 	must(has(question, "password") || has(question, "passphrase") ||
@@ -982,29 +981,29 @@ fuzz_question(const uint8_t *data, size_t size)
 	static const char *const hints[] = { "", "none", "confirm", "x" };
 	static const struct {
 		const char *before, *after;
-		enum question_verdict want;
+		enum prompt_verdict want;
 	} forms[] = {
-		{ "Enter passphrase for key '", "': ", QUESTION_ANSWER },
-		{ "Enter PIN for ECDSA-SK key ", ": ", QUESTION_ANSWER },
-		{ "Enter PIN for '", "': ", QUESTION_ANSWER },
+		{ "Enter passphrase for key '", "': ", PROMPT_ANSWER },
+		{ "Enter PIN for ECDSA-SK key ", ": ", PROMPT_ANSWER },
+		{ "Enter PIN for '", "': ", PROMPT_ANSWER },
 		{ "The authenticity of host '",
 		    "' can't be established.\n"
 		    "Are you sure you want to continue connecting "
 		    "(yes/no/[fingerprint])? ",
-		    QUESTION_REFUSE },
-		{ "(u@h) Enter passphrase for key '", "': ", QUESTION_REFUSE },
+		    PROMPT_REFUSE },
+		{ "(u@h) Enter passphrase for key '", "': ", PROMPT_REFUSE },
 		{ "(u@h) ",
-		    "\nEnter passphrase for key '/k': ", QUESTION_REFUSE },
-		{ "(u@h) New password:", "", QUESTION_REFUSE },
-		{ "(u@h) Retype ", " password: ", QUESTION_REFUSE },
-		{ "Allow use of key ", "?", QUESTION_REFUSE },
+		    "\nEnter passphrase for key '/k': ", PROMPT_REFUSE },
+		{ "(u@h) New password:", "", PROMPT_REFUSE },
+		{ "(u@h) Retype ", " password: ", PROMPT_REFUSE },
+		{ "Allow use of key ", "?", PROMPT_REFUSE },
 	};
-	static char text[INPUT_MOST], question[INPUT_MOST + 256];
+	static char text[INPUT_MAX], question[INPUT_MAX + 256];
 	struct input in = { data, size };
 	unsigned int how = input_byte(&in);
 	size_t form = how / 8 % (COUNT(forms) + 1);
 
-	input_text(&in, text, ASKER_MOST);
+	input_text(&in, text, REQUEST_MAX);
 	if (form == COUNT(forms)) {
 		check_question(hints[how % 4], text);
 		return;
@@ -1013,38 +1012,38 @@ fuzz_question(const uint8_t *data, size_t size)
 	    forms[form].after);
 	check_question(hints[how % 4], question);
 	/* an old PAM's "(current) " is no prefix, nor is this one ssh's own */
-	if (strlen(question) < ASKER_MOST)
-		must(question_judge("", question) == forms[form].want);
+	if (strlen(question) < REQUEST_MAX)
+		must(prompt_classify("", question) == forms[form].want);
 }
 
-/* A request on its way to the supervisor. */
-struct request {
+/* A peer on its way to the supervisor. */
+struct peer {
 	int fd;
-	char stream[3 * ASKER_MOST];
+	char stream[3 * REQUEST_MAX];
 	size_t sent;
 	bool complete;
 	int answered; /* in which life of ssh; 0: not */
 };
 
-/* What the requests of one life of ssh have in common. */
+/* What the peers of one life of ssh have in common. */
 struct asking {
-	struct askpass a;
+	struct askpass_server a;
 	struct address where;
-	struct request requests[16];
+	struct peer peers[16];
 	int nrequests;
 	int64_t now;
 	int life; /* of ssh, from 1 */
 };
 
-/* What a complete request says, read in another way. */
+/* What a complete peer says, read in another way. */
 struct question {
-	char text[3 * ASKER_MOST + 1];
+	char text[3 * REQUEST_MAX + 1];
 	long asked_by;
 	const char *hint, *question;
 };
 
 static bool
-question_parse(struct question *q, const struct request *r)
+question_parse(struct question *q, const struct peer *r)
 {
 	char *hint, *end;
 
@@ -1064,13 +1063,13 @@ question_parse(struct question *q, const struct request *r)
 /* No ssh may be told twice: it would log in with a wrong password again. */
 static void
 check_told_once(
-    const struct asking *k, const struct request *r, const struct question *q)
+    const struct asking *k, const struct peer *r, const struct question *q)
 {
 	static struct question other;
 	int i;
 
 	for (i = 0; i < k->nrequests; i++) {
-		const struct request *o = &k->requests[i];
+		const struct peer *o = &k->peers[i];
 
 		if (o == r || o->answered != k->life ||
 		    !question_parse(&other, o))
@@ -1082,7 +1081,7 @@ check_told_once(
 
 /* Sees what the supervisor has said to R. */
 static void
-request_hear(const struct asking *k, struct request *r)
+request_hear(const struct asking *k, struct peer *r)
 {
 	static struct question q;
 	char got[64];
@@ -1092,9 +1091,9 @@ request_hear(const struct asking *k, struct request *r)
 		return;
 	must(len == 6 && memcmp(got, "SECRET", 6) == 0);
 	must(r->answered == 0);
-	must(r->complete && r->sent < ASKER_MOST);
+	must(r->complete && r->sent < REQUEST_MAX);
 	must(question_parse(&q, r));
-	must(question_judge(q.hint, q.question) == QUESTION_ANSWER);
+	must(prompt_classify(q.hint, q.question) == PROMPT_ANSWER);
 	check_told_once(k, r, &q);
 	r->answered = k->life;
 }
@@ -1103,31 +1102,31 @@ request_hear(const struct asking *k, struct request *r)
 static void
 asking_stop(struct asking *k)
 {
-	askpass_stop(&k->a);
+	askpass_reset(&k->a);
 	k->life++;
 }
 
 static void
 asking_run(struct asking *k)
 {
-	struct pollset set;
+	struct waitset set;
 	bool right = true;
 	int i, turn, before = (int)k->a.nanswered;
 
 	for (turn = 0; turn < 4; turn++) {
 		set.n = 0;
 		askpass_watch(&k->a, &set);
-		must(set.n < POLLSET_MOST);
+		must(set.n < WAITSET_MAX);
 		(void)poll(set.fds, set.n, 0);
 		right = askpass_run(&k->a, &set, k->now);
 	}
 	for (i = 0; i < k->nrequests; i++) {
-		if (k->requests[i].fd != -1)
-			request_hear(k, &k->requests[i]);
+		if (k->peers[i].fd != -1)
+			request_hear(k, &k->peers[i]);
 	}
 	must((int)k->a.nanswered >= before);
-	must(k->a.nanswered <= ANSWERED_MOST);
-	must(k->a.naskers <= ASKERS_MOST);
+	must(k->a.nanswered <= ANSWERED_MAX);
+	must(k->a.nrequests <= REQUESTS_MAX);
 	must(askpass_due(&k->a) > k->now);
 	if (!right) { /* the supervisor ends ssh */
 		must(k->a.nanswered > 0);
@@ -1136,7 +1135,7 @@ asking_run(struct asking *k)
 }
 
 static void
-asking_write(struct request *r, const char *bytes, size_t n)
+asking_write(struct peer *r, const char *bytes, size_t n)
 {
 	if (r->complete || n > sizeof(r->stream) - r->sent ||
 	    send(r->fd, bytes, n, MSG_NOSIGNAL) != (ssize_t)n)
@@ -1151,8 +1150,8 @@ asking_step(struct asking *k, struct input *in)
 	static const char whole[] =
 	    "17\n\nEnter passphrase for key '/home/u/.ssh/id_ed25519': ";
 	unsigned int what = input_byte(in), n = input_byte(in);
-	struct request *r =
-	    &k->requests[k->nrequests == 0 ? 0 : n % (unsigned)k->nrequests];
+	struct peer *r =
+	    &k->peers[k->nrequests == 0 ? 0 : n % (unsigned)k->nrequests];
 	char bytes[1024];
 
 	switch (what % 8) {
@@ -1160,9 +1159,9 @@ asking_step(struct asking *k, struct input *in)
 		k->now += (int64_t)n * n;
 		break;
 	case 1:
-		if (k->nrequests == (int)COUNT(k->requests))
+		if (k->nrequests == (int)COUNT(k->peers))
 			break;
-		r = &k->requests[k->nrequests++];
+		r = &k->peers[k->nrequests++];
 		memset(r, 0, sizeof(*r));
 		r->fd = abstract_connect(&k->where);
 		break;
@@ -1199,9 +1198,10 @@ asking_step(struct asking *k, struct input *in)
 }
 
 static void
-fuzz_asker(const uint8_t *data, size_t size)
+fuzz_request(const uint8_t *data, size_t size)
 {
-	static const struct passphrase_from from = { .source = PASSPHRASE_ASK };
+	static const struct passphrase_source from = { .source =
+							   PASSPHRASE_ASK };
 	static struct secrets page = { .kept = "SECRET" };
 	static struct asking k;
 	static int listener = -1;
@@ -1220,7 +1220,7 @@ fuzz_asker(const uint8_t *data, size_t size)
 		asking_step(&k, &in);
 	asking_stop(&k);
 	for (i = 0; i < k.nrequests; i++)
-		fd_close(&k.requests[i].fd);
+		fd_close(&k.peers[i].fd);
 	abstract_drain(listener);
 }
 
@@ -1242,10 +1242,10 @@ said_count(const char *begin)
 }
 
 static void
-fuzz_sayings(const uint8_t *data, size_t size)
+fuzz_ssh_stderr(const uint8_t *data, size_t size)
 {
-	static struct sayings y, whole;
-	static char all[INPUT_MOST], once[sizeof(said.text)];
+	static struct ssh_stderr y, whole;
+	static char all[INPUT_MAX], once[sizeof(said.text)];
 	struct input in = { data, size };
 	size_t cut = input_byte(&in) % 64 + 1;
 	size_t len = input_bytes(&in, all, sizeof(all));
@@ -1257,32 +1257,32 @@ fuzz_sayings(const uint8_t *data, size_t size)
 	y.read_fd = whole.read_fd = -1;
 
 	said_nothing();
-	sayings_take(&whole, all, len, 1000);
-	sayings_stop(&whole, 1000);
+	ssh_stderr_take(&whole, all, len, 1000);
+	ssh_stderr_reset(&whole, 1000);
 	memcpy(once, said.text, said.len + 1);
 
 	/* however it is cut into pieces, the same is said */
 	said_nothing();
 	for (at = 0; at < len; at += n) {
 		n = len - at < cut ? len - at : cut;
-		sayings_take(&y, all + at, n, 1000);
+		ssh_stderr_take(&y, all + at, n, 1000);
 		must(y.len < sizeof(y.line));
 	}
-	sayings_stop(&y, 1000);
+	ssh_stderr_reset(&y, 1000);
 	must(strcmp(once, said.text) == 0);
 	must(strcmp(whole.last, y.last) == 0);
 
 	/* a bounded number of bounded lines, and the rest is counted */
 	lines = said.lines;
-	must(lines <= SAYINGS_MOST && lines == said_count("ssh: "));
-	must(lines == SAYINGS_MOST || y.left_out == 0);
-	must(said.len <= (size_t)lines * (SAYING_MOST + 8));
-	must(strlen(y.last) < SAYING_MOST && harmless(y.last));
-	must((y.left_out > 0) == (sayings_due(&y) != NEVER));
-	n = (size_t)y.left_out;
-	sayings_run(&y, 1000 + SAYINGS_WINDOW_MS);
+	must(lines <= STDERR_LINES_MAX && lines == said_count("ssh: "));
+	must(lines == STDERR_LINES_MAX || y.suppressed == 0);
+	must(said.len <= (size_t)lines * (STDERR_LINE_MAX + 8));
+	must(strlen(y.last) < STDERR_LINE_MAX && harmless(y.last));
+	must((y.suppressed > 0) == (ssh_stderr_due(&y) != NEVER));
+	n = (size_t)y.suppressed;
+	ssh_stderr_run(&y, 1000 + STDERR_WINDOW_MS);
 	must(said.lines == lines + (n > 0));
-	must(sayings_due(&y) == NEVER);
+	must(ssh_stderr_due(&y) == NEVER);
 }
 
 /* Reads a label back.  Returns false if it is not well-formed. */
@@ -1299,9 +1299,9 @@ label_read(const char *label, size_t *n)
 static void
 fuzz_text(const uint8_t *data, size_t size)
 {
-	static char text[INPUT_MOST], buf[INPUT_MOST], metric[STANDING_MOST];
+	static char text[INPUT_MAX], buf[INPUT_MAX], metric[METRICS_MAX];
 	static char shown[VALUE_SHOWN + 4];
-	static struct standing st;
+	static struct metrics st;
 	struct input in = { data, size };
 	size_t room, n, i;
 	const char *p;
@@ -1311,30 +1311,30 @@ fuzz_text(const uint8_t *data, size_t size)
 	input_text(&in, text, sizeof(text));
 
 	memset(buf, 'B', sizeof(buf));
-	must(text_clean(text, buf, room) == buf);
+	must(escape(text, buf, room) == buf);
 	must(strlen(buf) < room && buf[room] == 'B' && harmless(buf));
 	must(strlen(buf) == strlen(text) ||
 	     strcmp(buf + strlen(buf) - 3, "...") == 0);
-	must(strlen(text_shown(text, shown)) <= VALUE_SHOWN + 3);
+	must(strlen(quote(text, shown)) <= VALUE_SHOWN + 3);
 
 	memset(buf, 'B', sizeof(buf));
 	label_text(text, buf, room);
 	must(strlen(buf) < room && buf[room] == 'B' && harmless(buf));
 	must(label_read(buf, &n) && n <= strlen(text));
 
-	standing_text(&st, text, metric, sizeof(metric));
+	metrics_text(&st, text, metric, sizeof(metric));
 	n = strlen(metric);
 	must(n + 1 < sizeof(metric) && metric[n - 1] == '\n');
 	for (i = 0, p = metric; *p != '\0'; i++)
 		p = strchr(p, '\n') + 1;
-	must(i == 3 * COUNT(metrics));
+	must(i == 3 * COUNT(metrics_table));
 	must(strstr(metric, "\n\n") == NULL);
 	must(strlen(span_text(st.up, shown)) < 32);
 }
 
 /* ---- the log file, and what happens to it ------------------------------- */
 
-#define LOGS_MOST 8
+#define LOGS_MAX 8
 
 /* A line of the log that must be in the file with this inode. */
 static struct {
@@ -1347,7 +1347,7 @@ static struct {
 static bool
 last_line(const char *path, char *line, size_t size)
 {
-	static char text[INPUT_MOST * 2];
+	static char text[INPUT_MAX * 2];
 	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
 	struct stat st;
 	ssize_t n;
@@ -1387,7 +1387,7 @@ rotation_clean(void)
 	char path[128];
 	int i;
 
-	for (i = 0; i < LOGS_MOST; i++) {
+	for (i = 0; i < LOGS_MAX; i++) {
 		rotation_name(path, sizeof(path), i);
 		if (unlink(path) == -1)
 			(void)rmdir(path);
@@ -1400,11 +1400,11 @@ rotation_clean(void)
 static void
 rotation_log(const char *text)
 {
-	char line[INPUT_MOST], want[TEXT_MOST + 8];
+	char line[INPUT_MAX], want[TEXT_MAX + 8];
 	struct stat st;
 	bool file = lstat(rotation.path, &st) == -1 || S_ISREG(st.st_mode);
 
-	snprintf(want, sizeof(want), "%.*s", TEXT_MOST - 1, text);
+	snprintf(want, sizeof(want), "%.*s", TEXT_MAX - 1, text);
 	log_msg(LOG_INFO, "%s", text);
 	must(logger.fd != -1);
 	if (!file)
@@ -1421,7 +1421,7 @@ rotation_step(unsigned int what)
 	char old[128];
 	int fd;
 
-	rotation_name(old, sizeof(old), rotation.renamed % LOGS_MOST);
+	rotation_name(old, sizeof(old), rotation.renamed % LOGS_MAX);
 	switch (what % 8) {
 	case 0:
 		if (rename(rotation.path, old) == 0)
@@ -1457,7 +1457,7 @@ rotation_step(unsigned int what)
 static void
 fuzz_log(const uint8_t *data, size_t size)
 {
-	static char name[NAME_MAX + 1], text[INPUT_MOST];
+	static char name[NAME_MAX + 1], text[INPUT_MAX];
 	struct settings set = { .loglevel = LOG_INFO,
 		.logfile = rotation.path };
 	struct input in = { data, size };
@@ -1479,10 +1479,10 @@ fuzz_log(const uint8_t *data, size_t size)
 	must(logger.fd != -1);
 	for (steps = 0; in.left > 0 && steps < 40; steps++) {
 		rotation_step(input_byte(&in));
-		input_text(&in, text, (size_t)2 * TEXT_MOST);
+		input_text(&in, text, (size_t)2 * TEXT_MAX);
 		for (p = text; *p != '\0'; p++) {
 			if (*p == '\n')
-				*p = ' '; /* as text_clean() would */
+				*p = ' '; /* as escape() would */
 		}
 		rotation_log(text);
 	}
@@ -1500,13 +1500,13 @@ static const struct target {
 	const char *name;
 	void (*run)(const uint8_t *data, size_t size);
 } targets[] = {
-	{ "asker", fuzz_asker },
+	{ "request", fuzz_request },
 	{ "cmdline", fuzz_cmdline },
 	{ "log", fuzz_log },
 	{ "policy", fuzz_policy },
 	{ "port", fuzz_port },
 	{ "question", fuzz_question },
-	{ "sayings", fuzz_sayings },
+	{ "ssh_stderr", fuzz_ssh_stderr },
 	{ "settings", fuzz_settings },
 	{ "text", fuzz_text },
 	{ "wire", fuzz_wire },
@@ -1544,7 +1544,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	said_nothing();
 	variable_name = NULL;
-	if (size <= INPUT_MOST)
+	if (size <= INPUT_MAX)
 		target->run(data, size);
 	while (allocations != NULL)
 		fuzz_free(allocations->memory);

@@ -55,8 +55,8 @@
 #define SECOND INT64_C(1000000) /* times are in microseconds */
 #define MS INT64_C(1000)
 #define PATIENCE (30 * SECOND) /* nothing that must come comes later */
-#define STARTS_MOST 65536      /* of one autossh */
-#define STRANGERS_MOST 120
+#define STARTS_MAX 65536       /* of one autossh */
+#define STRANGERS_MAX 120
 #define HISTORY 40
 
 /* What ssh's forwardings do. */
@@ -79,7 +79,7 @@ struct shared {
 	volatile int64_t started_at;
 	volatile int two_at_once;
 	char back[128]; /* where the monitor listens */
-	pid_t pids[STARTS_MOST];
+	pid_t pids[STARTS_MAX];
 };
 
 static struct shared *shared;
@@ -112,7 +112,7 @@ number(const char *text)
 
 /* ---- in place of ssh ---------------------------------------------------- */
 
-#define RELAYS_MOST 32
+#define RELAYS_MAX 32
 
 /* A connection through ssh: from its end here to autossh's listener. */
 struct relay {
@@ -179,7 +179,7 @@ relay_accept(struct relay *relays, int *n, int listener, const char *target)
 	r->in = accept(listener, NULL, NULL);
 	if (r->in == -1)
 		return;
-	if (*n == RELAYS_MOST || shared->traffic == TRAFFIC_REFUSE) {
+	if (*n == RELAYS_MAX || shared->traffic == TRAFFIC_REFUSE) {
 		close(r->in);
 		return;
 	}
@@ -214,8 +214,8 @@ die_as_told(void)
 static void
 forward(const char *listen_at, const char *target)
 {
-	struct relay relays[RELAYS_MOST + 1] = { { -1, -1 } };
-	struct pollfd set[RELAYS_MOST + 1];
+	struct relay relays[RELAYS_MAX + 1] = { { -1, -1 } };
+	struct pollfd set[RELAYS_MAX + 1];
 	int n = 0, i, listener = -1, wait;
 
 	if (listen_at[0] != '\0')
@@ -269,7 +269,7 @@ ssh_main(int argc, char **argv)
 	memcpy(shared->back, target, sizeof(target));
 	shared->pid = getpid();
 	shared->started_at = now;
-	shared->pids[shared->starts % STARTS_MOST] = getpid();
+	shared->pids[shared->starts % STARTS_MAX] = getpid();
 	my_number = shared->starts + 1;
 	__sync_synchronize();
 	shared->starts = my_number;
@@ -313,7 +313,7 @@ static struct {
 } soak;
 
 static struct life life;
-static int strangers[STRANGERS_MOST];
+static int strangers[STRANGERS_MAX];
 static int nstrangers;
 
 /* xorshift64*: a number below N. */
@@ -1120,7 +1120,7 @@ do_strangers(void)
 		return;
 	event("%d strangers", n);
 	for (i = 0; i < n; i++) {
-		if (nstrangers == STRANGERS_MOST)
+		if (nstrangers == STRANGERS_MAX)
 			strangers_leave();
 		fd = socket_at(shared->back, false);
 		if (fd == -1)

@@ -12,7 +12,7 @@ int autossh_main(int argc, char **argv);
 #undef main
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
-#define WORDS_MOST 32
+#define WORDS_MAX 32
 
 static int tests, failures;
 
@@ -63,7 +63,7 @@ test_number_parse(void)
 {
 	static const struct {
 		const char *text;
-		int64_t least, most, want;
+		int64_t min, max, want;
 		bool good;
 	} table[] = {
 		{ "0", 0, 10, 0, true },
@@ -72,11 +72,11 @@ test_number_parse(void)
 		{ "0", 1, 10, 0, false },
 		{ "010", 0, 10, 10, true },
 		{ "00000000000000000000000001", 0, 10, 1, true },
-		{ "2147483647", 0, SECONDS_MOST, SECONDS_MOST, true },
-		{ "2147483648", 0, SECONDS_MOST, 0, false },
+		{ "2147483647", 0, SECONDS_MAX, SECONDS_MAX, true },
+		{ "2147483648", 0, SECONDS_MAX, 0, false },
 		{ "4294967296", 0, 65534, 0, false },
 		{ "18446744073709551616", 0, 65534, 0, false },
-		{ "99999999999999999999999999999", 0, SECONDS_MOST, 0, false },
+		{ "99999999999999999999999999999", 0, SECONDS_MAX, 0, false },
 		{ "", 0, 10, 0, false },
 		{ "-", 0, 10, 0, false },
 		{ "-1", 0, 10, 0, false },
@@ -94,7 +94,7 @@ test_number_parse(void)
 		{ "5", -1, 10, 5, true },
 		{ "-1", -1, 10, -1, true },
 		{ "-7", -1, 10, -1, true },
-		{ "-99999999999999999999", -1, SECONDS_MOST, -1, true },
+		{ "-99999999999999999999", -1, SECONDS_MAX, -1, true },
 		{ "-0", -1, 10, 0, true },
 		{ "-", -1, 10, 0, false },
 		{ "--1", -1, 10, 0, false },
@@ -105,12 +105,12 @@ test_number_parse(void)
 	for (i = 0; i < COUNT(table); i++) {
 		int64_t got = 4711;
 		bool good = number_parse(
-		    table[i].text, table[i].least, table[i].most, &got);
+		    table[i].text, table[i].min, table[i].max, &got);
 
 		ok(good == table[i].good &&
 			got == (good ? table[i].want : 4711),
 		    "number \"%s\" of %" PRId64 "..%" PRId64, table[i].text,
-		    table[i].least, table[i].most);
+		    table[i].min, table[i].max);
 	}
 }
 
@@ -136,7 +136,7 @@ test_text_shown(void)
 
 	for (i = 0; i < COUNT(table); i++) {
 		memset(buf, 'x', sizeof(buf));
-		is_text(text_shown(table[i].text, buf), table[i].want,
+		is_text(quote(table[i].text, buf), table[i].want,
 		    "what a message repeats of a value");
 	}
 }
@@ -153,23 +153,23 @@ test_earlier(void)
 static void
 test_pollset(void)
 {
-	struct pollset set = { .n = 0 };
+	struct waitset set = { .n = 0 };
 	int i;
 
-	pollset_add(&set, -1, POLLIN);
+	waitset_fd(&set, -1, POLLIN);
 	is_int((int64_t)set.n, 0, "what is not open is not waited for");
-	pollset_add(&set, 7, POLLIN);
-	pollset_add(&set, 8, POLLOUT);
+	waitset_fd(&set, 7, POLLIN);
+	waitset_fd(&set, 8, POLLOUT);
 	set.fds[1].revents = POLLHUP;
 	is_int((int64_t)set.n, 2, "two descriptors are waited for");
 	is_int(set.fds[0].events, POLLIN, "the first for input");
 	is_int(set.fds[1].events, POLLOUT, "the second for output");
-	is_int(pollset_ready(&set, 7), 0, "nothing came of the first");
-	is_int(pollset_ready(&set, 8), POLLHUP, "the second hung up");
-	is_int(pollset_ready(&set, 9), 0, "nothing came of a third");
-	for (i = 0; i < POLLSET_MOST + 5; i++)
-		pollset_add(&set, 100 + i, POLLIN);
-	is_int((int64_t)set.n, POLLSET_MOST, "the set has an end");
+	is_int(waitset_ready(&set, 7), 0, "nothing came of the first");
+	is_int(waitset_ready(&set, 8), POLLHUP, "the second hung up");
+	is_int(waitset_ready(&set, 9), 0, "nothing came of a third");
+	for (i = 0; i < WAITSET_MAX + 5; i++)
+		waitset_fd(&set, 100 + i, POLLIN);
+	is_int((int64_t)set.n, WAITSET_MAX, "the set has an end");
 }
 
 /* ---- settings ---------------------------------------------------------- */
@@ -360,7 +360,7 @@ test_monitor_port_parse(void)
 		const char *value;
 		bool good;
 		int port, echo_port;
-		bool chosen;
+		bool auto_port;
 	} table[] = {
 		{ "auto", true, 0, 0, true },
 		{ "AUTO", false, 0, 0, false },
@@ -406,7 +406,7 @@ test_monitor_port_parse(void)
 		bool good = monitor_port_parse(table[i].value, &mp);
 
 		ok(good == table[i].good &&
-			(!good || (mp.chosen == table[i].chosen &&
+			(!good || (mp.auto_port == table[i].auto_port &&
 				      mp.port == table[i].port &&
 				      mp.echo_port == table[i].echo_port)),
 		    "monitor port \"%s\"", table[i].value);
@@ -455,10 +455,10 @@ test_timing_derive(void)
 		    { .poll = 60, .first_poll = 5, .maxlifetime = 40 }, false,
 		    { 5000, 40000, 15000, 0, 40000, true, false, false } },
 		{ "the greatest of all",
-		    { .poll = SECONDS_MOST,
-			.first_poll = SECONDS_MOST,
-			.gatetime = SECONDS_MOST,
-			.maxlifetime = SECONDS_MOST },
+		    { .poll = SECONDS_MAX,
+			.first_poll = SECONDS_MAX,
+			.gatetime = SECONDS_MAX,
+			.maxlifetime = SECONDS_MAX },
 		    false,
 		    { 2147483647000, 2147483647000, 15000, 2147483647000,
 			2147483647000, false, false, false } },
@@ -535,7 +535,7 @@ cmdline_read(struct cmdline *c, const char *line, char *buf)
 	static struct cmdline kept[256];
 	static size_t nkept;
 	static char program[] = "autossh";
-	char *argv[WORDS_MOST] = { program };
+	char *argv[WORDS_MAX] = { program };
 	int argc = 1;
 
 	if (line[0] != '\0')
@@ -736,7 +736,7 @@ test_commands_ended(void)
 	static const struct {
 		const char *line;
 		enum cmdline_action want;
-		const char *complaint, *subject;
+		const char *error, *error_arg;
 	} table[] = {
 		{ "-V", CMDLINE_VERSION, NULL, NULL },
 		{ "--version", CMDLINE_VERSION, NULL, NULL },
@@ -746,18 +746,18 @@ test_commands_ended(void)
 		{ "h -V", CMDLINE_VERSION, NULL, NULL },
 		{ "--help", CMDLINE_HELP, NULL, NULL },
 		{ "-M 0 --help h", CMDLINE_HELP, NULL, NULL },
-		{ "--bad", CMDLINE_WRONG, "unknown option ", "--bad" },
-		{ "-M 0 --bad h", CMDLINE_WRONG, "unknown option ", "--bad" },
-		{ "--vers h", CMDLINE_WRONG, "unknown option ", "--vers" },
-		{ "", CMDLINE_WRONG, "no destination", "" },
-		{ "-M 0", CMDLINE_WRONG, "no destination", "" },
-		{ "-M 0 -N", CMDLINE_WRONG, "no destination", "" },
-		{ "-M 0 --", CMDLINE_WRONG, "no destination", "" },
-		{ "-M 0 -i", CMDLINE_WRONG, "no destination", "" },
-		{ "-M 0 -i h", CMDLINE_WRONG, "no destination", "" },
-		{ "-M 0 -f- h", CMDLINE_WRONG, "unknown option ", "-f-" },
-		{ "-M", CMDLINE_WRONG, "option -M needs a port", "" },
-		{ "h -NM", CMDLINE_WRONG, "option -M needs a port", "" },
+		{ "--bad", CMDLINE_ERROR, "unknown option ", "--bad" },
+		{ "-M 0 --bad h", CMDLINE_ERROR, "unknown option ", "--bad" },
+		{ "--vers h", CMDLINE_ERROR, "unknown option ", "--vers" },
+		{ "", CMDLINE_ERROR, "no destination", "" },
+		{ "-M 0", CMDLINE_ERROR, "no destination", "" },
+		{ "-M 0 -N", CMDLINE_ERROR, "no destination", "" },
+		{ "-M 0 --", CMDLINE_ERROR, "no destination", "" },
+		{ "-M 0 -i", CMDLINE_ERROR, "no destination", "" },
+		{ "-M 0 -i h", CMDLINE_ERROR, "no destination", "" },
+		{ "-M 0 -f- h", CMDLINE_ERROR, "unknown option ", "-f-" },
+		{ "-M", CMDLINE_ERROR, "option -M needs a port", "" },
+		{ "h -NM", CMDLINE_ERROR, "option -M needs a port", "" },
 	};
 	char buf[1024];
 	struct cmdline c;
@@ -766,8 +766,8 @@ test_commands_ended(void)
 	for (i = 0; i < COUNT(table); i++) {
 		cmdline_read(&c, table[i].line, buf);
 		is_int(c.action, table[i].want, table[i].line);
-		is_text(c.complaint, table[i].complaint, "and what is wrong");
-		is_text(c.subject, table[i].subject, "and with what");
+		is_text(c.error, table[i].error, "and what is wrong");
+		is_text(c.error_arg, table[i].error_arg, "and with what");
 	}
 }
 
@@ -907,7 +907,7 @@ test_policy_tries(void)
 		{ 3, 10000, 109, 0 },
 		{ 3, 10999, 110, 4 },
 		{ 3, 11000, 119, 0 },
-		{ 3, INT64_MAX, SECONDS_MOST, 0 },
+		{ 3, INT64_MAX, SECONDS_MAX, 0 },
 		{ INT_MAX - 1, 0, 600, INT_MAX },
 		{ INT_MAX, 0, 600, INT_MAX },
 	};
@@ -932,7 +932,7 @@ test_policy_backoff(void)
 		{ 10, { 0, 0, 0, 0, 0, 0, 1, 1 } },
 		{ 1, { 0, 0, 0, 0, 0, 0, 0, 0 } },
 	};
-	static const int64_t polls[] = { 1, 2, 59, 600, 86400, SECONDS_MOST };
+	static const int64_t polls[] = { 1, 2, 59, 600, 86400, SECONDS_MAX };
 	size_t i;
 	int t;
 
@@ -1053,18 +1053,18 @@ test_monitor_plan(void)
 	struct monitor m;
 
 	monitor_plan(&m, &off, false);
-	ok(!m.on && !m.echo && !m.chosen, "port 0 turns the monitor off");
+	ok(!m.on && !m.echo && !m.auto_port, "port 0 turns the monitor off");
 	monitor_plan(&m, &loop, false);
-	ok(m.on && !m.echo && !m.chosen, "a port makes a loop");
+	ok(m.on && !m.echo && !m.auto_port, "a port makes a loop");
 	is_int(ntohs(m.send.sa.in.sin_port), 20000, "which begins at the port");
 	is_int(ntohs(m.back.sa.in.sin_port), 20001, "and ends at the next");
 	monitor_plan(&m, &echo, true);
-	ok(m.on && m.echo && !m.chosen, "an echo port makes an echo");
+	ok(m.on && m.echo && !m.auto_port, "an echo port makes an echo");
 	is_int(ntohs(m.send.sa.in6.sin6_port), 20000, "at the port");
 	is_int((int64_t)m.back.len, 0, "and nothing listens here");
 
 	monitor_plan(&m, &chosen, false);
-	ok(m.on && !m.echo && m.chosen, "auto makes a loop");
+	ok(m.on && !m.echo && m.auto_port, "auto makes a loop");
 	memcpy(m.send.sa.un.sun_path, "/d/w", 5);
 	memcpy(m.back.sa.un.sun_path, "/d/r", 5);
 	monitor_name(&m, 20123);
@@ -1103,16 +1103,16 @@ test_monitor_due(void)
 	m.phase = TEST_AWAIT;
 	m.due = 70000;
 	is_int(monitor_due(&m), 70000, "the end of a test under way is due");
-	m.early = true;
+	m.probe = true;
 	is_int(monitor_due(&m), 51000, "an early test makes room");
-	m.early = false;
-	m.ncallers = 2;
-	m.callers[0].due = 65000;
-	m.callers[1].due = 66000;
+	m.probe = false;
+	m.nconns = 2;
+	m.conns[0].due = 65000;
+	m.conns[1].due = 66000;
 	is_int(monitor_due(&m), 65000, "the silence of a caller is due");
-	is_int(caller_oldest(&m), 0, "the first caller is the oldest");
-	m.callers[1].due = 64000;
-	is_int(caller_oldest(&m), 1, "the second caller is the oldest");
+	is_int(conn_oldest(&m), 0, "the first caller is the oldest");
+	m.conns[1].due = 64000;
+	is_int(conn_oldest(&m), 1, "the second caller is the oldest");
 	monitor_example(&m, &t);
 	m.on = false;
 	monitor_start(&m, 1000);
@@ -1125,19 +1125,19 @@ test_monitor_early(void)
 {
 	static const struct timing t = { .first_ms = 50000, .poll_ms = 60000 };
 	static const struct timing soon = { .first_ms = 300, .poll_ms = 60000 };
-	int64_t gap = EARLY_TEST_MS;
+	int64_t gap = PROBE_FIRST_MS;
 	struct monitor m;
 
 	monitor_example(&m, &soon);
-	m.hasty = true;
+	m.probing = true;
 	monitor_start(&m, 1000);
 	is_int(m.next_due, 1300, "an early test is never late");
 
 	monitor_example(&m, &t);
-	m.hasty = true;
+	m.probing = true;
 	monitor_start(&m, 1000);
 	is_int(m.next_due, 1000 + gap, "an early test is due soon");
-	m.early = true;
+	m.probe = true;
 	is_int(test_level(&m), LOG_DEBUG, "what it meets is no news");
 	is_int(test_end(&m, TEST_FAILED, 2000), TEST_OPEN,
 	    "an early test that fails has no consequence");
@@ -1238,7 +1238,7 @@ test_passphrase_from_parse(void)
 	size_t i;
 
 	for (i = 0; i < COUNT(table); i++) {
-		struct passphrase_from from;
+		struct passphrase_source from;
 		const char *value = table[i].value;
 		bool good = passphrase_from_parse(value, &from);
 
@@ -1297,124 +1297,123 @@ static void
 test_question_judge(void)
 {
 	/* what makes it one to answer is too far behind */
-	static char long_question[ASKER_MOST + 32];
-	static char long_prompt[ASKER_MOST + 32];
+	static char long_question[REQUEST_MAX + 32];
+	static char long_prompt[REQUEST_MAX + 32];
 	static const struct {
-		enum question_verdict want;
+		enum prompt_verdict want;
 		const char *hint, *question;
 	} table[] = {
 		/* a key */
-		{ QUESTION_ANSWER, "",
+		{ PROMPT_ANSWER, "",
 		    "Enter passphrase for key '/home/u/.ssh/id_ed25519': " },
-		{ QUESTION_ANSWER, "",
+		{ PROMPT_ANSWER, "",
 		    "Enter passphrase for key 'my new key (old)?': " },
-		{ QUESTION_ANSWER, "",
+		{ PROMPT_ANSWER, "",
 		    "Enter passphrase for key '(u@h) /home/u/key': " },
-		{ QUESTION_ANSWER, "", "Enter passphrase for /home/u/key: " },
+		{ PROMPT_ANSWER, "", "Enter passphrase for /home/u/key: " },
 		/* a password */
-		{ QUESTION_ANSWER, "", "u@h's password: " },
-		{ QUESTION_ANSWER, "", "new@old.example.com's password: " },
-		{ QUESTION_ANSWER, "", "u@2001:db8::1's password: " },
+		{ PROMPT_ANSWER, "", "u@h's password: " },
+		{ PROMPT_ANSWER, "", "new@old.example.com's password: " },
+		{ PROMPT_ANSWER, "", "u@2001:db8::1's password: " },
 		/* keyboard-interactive, before and since OpenSSH 8.5 */
-		{ QUESTION_ANSWER, "", "Password: " },
-		{ QUESTION_ANSWER, "", "Password:" },
-		{ QUESTION_ANSWER, "", "password for u@h: " },
-		{ QUESTION_ANSWER, "", "LDAP Password: " },
-		{ QUESTION_ANSWER, "", "(u@h) Password: " },
-		{ QUESTION_ANSWER, "", "(u@h) Password for u@h:" },
-		{ QUESTION_ANSWER, "",
+		{ PROMPT_ANSWER, "", "Password: " },
+		{ PROMPT_ANSWER, "", "Password:" },
+		{ PROMPT_ANSWER, "", "password for u@h: " },
+		{ PROMPT_ANSWER, "", "LDAP Password: " },
+		{ PROMPT_ANSWER, "", "(u@h) Password: " },
+		{ PROMPT_ANSWER, "", "(u@h) Password for u@h:" },
+		{ PROMPT_ANSWER, "",
 		    "(u@h) Your account ends soon.\nPassword: " },
 		/* a security key or a token */
-		{ QUESTION_ANSWER, "",
+		{ PROMPT_ANSWER, "",
 		    "Enter PIN for ED25519-SK key /home/u/id_ed25519_sk: " },
-		{ QUESTION_ANSWER, "",
+		{ PROMPT_ANSWER, "",
 		    "Enter PIN and confirm user presence for ECDSA-SK key "
 		    "/home/u/id_ecdsa_sk: " },
-		{ QUESTION_ANSWER, "", "Enter PIN for 'PIV_II (PIN)': " },
+		{ PROMPT_ANSWER, "", "Enter PIN for 'PIV_II (PIN)': " },
 		/* the host key */
-		{ QUESTION_REFUSE, "",
+		{ PROMPT_REFUSE, "",
 		    "The authenticity of host 'h (192.0.2.1)' can't be "
 		    "established.\nED25519 key fingerprint is SHA256:x.\n"
 		    "This key is not known by any other names.\n"
 		    "Are you sure you want to continue connecting "
 		    "(yes/no/[fingerprint])? " },
-		{ QUESTION_REFUSE, "",
+		{ PROMPT_REFUSE, "",
 		    "The authenticity of host 'password (192.0.2.1)' can't be "
 		    "established.\nAre you sure you want to continue "
 		    "connecting (yes/no)? " },
-		{ QUESTION_REFUSE, "", "Please type 'yes' or 'no': " },
-		{ QUESTION_REFUSE, "",
+		{ PROMPT_REFUSE, "", "Please type 'yes' or 'no': " },
+		{ PROMPT_REFUSE, "",
 		    "Please type 'yes', 'no' or the fingerprint: " },
 		/* a confirmation, a notice */
-		{ QUESTION_REFUSE, "confirm",
-		    "Allow shared connection to h? " },
-		{ QUESTION_REFUSE, "", "Allow shared connection to h? " },
-		{ QUESTION_REFUSE, "confirm",
+		{ PROMPT_REFUSE, "confirm", "Allow shared connection to h? " },
+		{ PROMPT_REFUSE, "", "Allow shared connection to h? " },
+		{ PROMPT_REFUSE, "confirm",
 		    "Add key /home/u/key (password) to agent?" },
-		{ QUESTION_REFUSE, "confirm",
+		{ PROMPT_REFUSE, "confirm",
 		    "Enter passphrase for key '/home/u/key': " },
-		{ QUESTION_NOTICE, "none",
+		{ PROMPT_NOTICE, "none",
 		    "Confirm user presence for key ED25519-SK SHA256:x" },
-		{ QUESTION_NOTICE, "none", "u@h's password: " },
+		{ PROMPT_NOTICE, "none", "u@h's password: " },
 		/* another password than the one we hold */
-		{ QUESTION_REFUSE, "", "Enter u@h's old password: " },
-		{ QUESTION_REFUSE, "", "Enter u@h's new password: " },
-		{ QUESTION_REFUSE, "", "Retype u@h's new password: " },
-		{ QUESTION_REFUSE, "", "New password: " },
-		{ QUESTION_REFUSE, "", "Retype new password: " },
-		{ QUESTION_REFUSE, "", "(current) UNIX password: " },
-		{ QUESTION_REFUSE, "", "Current Password: " },
-		{ QUESTION_REFUSE, "", "(u@h) (current) UNIX password: " },
-		{ QUESTION_REFUSE, "", "(u@h) New password: " },
-		{ QUESTION_REFUSE, "", "(u@h) Retype new password: " },
-		{ QUESTION_REFUSE, "",
+		{ PROMPT_REFUSE, "", "Enter u@h's old password: " },
+		{ PROMPT_REFUSE, "", "Enter u@h's new password: " },
+		{ PROMPT_REFUSE, "", "Retype u@h's new password: " },
+		{ PROMPT_REFUSE, "", "New password: " },
+		{ PROMPT_REFUSE, "", "Retype new password: " },
+		{ PROMPT_REFUSE, "", "(current) UNIX password: " },
+		{ PROMPT_REFUSE, "", "Current Password: " },
+		{ PROMPT_REFUSE, "", "(u@h) (current) UNIX password: " },
+		{ PROMPT_REFUSE, "", "(u@h) New password: " },
+		{ PROMPT_REFUSE, "", "(u@h) Retype new password: " },
+		{ PROMPT_REFUSE, "",
 		    "(u@h) Your password has expired.\nNew password: " },
 		/* something that is used once */
-		{ QUESTION_REFUSE, "", "Verification code: " },
-		{ QUESTION_REFUSE, "", "(u@h) Verification code: " },
-		{ QUESTION_REFUSE, "",
+		{ PROMPT_REFUSE, "", "Verification code: " },
+		{ PROMPT_REFUSE, "", "(u@h) Verification code: " },
+		{ PROMPT_REFUSE, "",
 		    "(u@h) One-time password (OATH) for `u': " },
-		{ QUESTION_REFUSE, "", "(u@h) Passcode or option (1-3): " },
-		{ QUESTION_REFUSE, "", "Enter PASSCODE: " },
-		{ QUESTION_REFUSE, "", "(u@h) YubiKey for `u': " },
+		{ PROMPT_REFUSE, "", "(u@h) Passcode or option (1-3): " },
+		{ PROMPT_REFUSE, "", "Enter PASSCODE: " },
+		{ PROMPT_REFUSE, "", "(u@h) YubiKey for `u': " },
 		/* a server that asks for what is none of its business */
-		{ QUESTION_REFUSE, "",
+		{ PROMPT_REFUSE, "",
 		    "(u@h) Enter passphrase for key '/home/u/key': " },
-		{ QUESTION_REFUSE, "",
+		{ PROMPT_REFUSE, "",
 		    "(u@h) \nEnter passphrase for key '/home/u/key': " },
-		{ QUESTION_REFUSE, "",
+		{ PROMPT_REFUSE, "",
 		    "(u@h) Passphrase\nEnter PIN for 'token': \n" },
-		{ QUESTION_REFUSE, "", "(u@h) Change your password now?" },
+		{ PROMPT_REFUSE, "", "(u@h) Change your password now?" },
 		/* anything else */
-		{ QUESTION_REFUSE, "", "" },
-		{ QUESTION_REFUSE, "", "\n" },
-		{ QUESTION_REFUSE, "", ": " },
-		{ QUESTION_REFUSE, "", "login: " },
-		{ QUESTION_REFUSE, "", "Spinning: " },
-		{ QUESTION_REFUSE, "", "Do you know your password? " },
-		{ QUESTION_REFUSE, "", "passwords: " },
-		{ QUESTION_REFUSE, "", "my u@h's passwords: " },
-		{ QUESTION_REFUSE, "", "the new u@h's password: " },
-		{ QUESTION_REFUSE, "", "new@h's password is old: " },
-		{ QUESTION_ANSWER, "", "(u@h)password: " },
-		{ QUESTION_REFUSE, "", long_question },
-		{ QUESTION_REFUSE, "", long_prompt },
+		{ PROMPT_REFUSE, "", "" },
+		{ PROMPT_REFUSE, "", "\n" },
+		{ PROMPT_REFUSE, "", ": " },
+		{ PROMPT_REFUSE, "", "login: " },
+		{ PROMPT_REFUSE, "", "Spinning: " },
+		{ PROMPT_REFUSE, "", "Do you know your password? " },
+		{ PROMPT_REFUSE, "", "passwords: " },
+		{ PROMPT_REFUSE, "", "my u@h's passwords: " },
+		{ PROMPT_REFUSE, "", "the new u@h's password: " },
+		{ PROMPT_REFUSE, "", "new@h's password is old: " },
+		{ PROMPT_ANSWER, "", "(u@h)password: " },
+		{ PROMPT_REFUSE, "", long_question },
+		{ PROMPT_REFUSE, "", long_prompt },
 	};
 	size_t i;
 
-	memset(long_question, ' ', ASKER_MOST);
-	snprintf(long_question + ASKER_MOST, sizeof(long_question) - ASKER_MOST,
-	    "Password: ");
+	memset(long_question, ' ', REQUEST_MAX);
+	snprintf(long_question + REQUEST_MAX,
+	    sizeof(long_question) - REQUEST_MAX, "Password: ");
 	/* a server's, with what it must not ask for behind what is looked at */
 	snprintf(long_prompt, sizeof(long_prompt), "(u@h) Password %*s",
 	    (int)sizeof(long_prompt) - 16, "Enter passphrase for key '/k': ");
 	for (i = 0; i < COUNT(table); i++)
-		ok(question_judge(table[i].hint, table[i].question) ==
+		ok(prompt_classify(table[i].hint, table[i].question) ==
 			table[i].want,
 		    "%s: %s%s",
-		    table[i].want == QUESTION_ANSWER   ? "answered"
-		    : table[i].want == QUESTION_REFUSE ? "refused"
-						       : "noted",
+		    table[i].want == PROMPT_ANSWER   ? "answered"
+		    : table[i].want == PROMPT_REFUSE ? "refused"
+						     : "noted",
 		    table[i].hint[0] != '\0' ? "(with a hint) " : "",
 		    table[i].question);
 }
@@ -1444,27 +1443,27 @@ test_background_ready(void)
 static void
 test_question_of_key(void)
 {
-	ok(question_of_key("Enter passphrase for key '/home/u/key': "),
+	ok(prompt_is_local("Enter passphrase for key '/home/u/key': "),
 	    "a key");
-	ok(question_of_key("Enter PIN for 'token': "), "a token");
-	ok(question_of_key("Enter PIN and confirm user presence for x: "),
+	ok(prompt_is_local("Enter PIN for 'token': "), "a token");
+	ok(prompt_is_local("Enter PIN and confirm user presence for x: "),
 	    "a security key");
-	ok(!question_of_key("u@h's password: "), "not a password");
-	ok(!question_of_key("(u@h) Enter PIN for the server: "),
+	ok(!prompt_is_local("u@h's password: "), "not a password");
+	ok(!prompt_is_local("(u@h) Enter PIN for the server: "),
 	    "not what a server asks");
 }
 
 static void
 test_askpass_due(void)
 {
-	static struct askpass a;
+	static struct askpass_server a;
 
 	is_int(askpass_due(&a), NEVER, "nobody asks");
-	a.naskers = 2;
-	a.askers[0].due = NEVER;
-	a.askers[1].due = 2000;
+	a.nrequests = 2;
+	a.requests[0].due = NEVER;
+	a.requests[1].due = 2000;
 	is_int(askpass_due(&a), 2000, "who asks has to be quick");
-	a.askers[0].due = 1000;
+	a.requests[0].due = 1000;
 	is_int(askpass_due(&a), 1000, "each of them");
 	a.listener.due = 500;
 	is_int(askpass_due(&a), 500, "accepting again is due before it");
@@ -1496,27 +1495,27 @@ test_secret_length(void)
 
 /* A question that was answered is told by its text and by the ssh that asks. */
 static void
-test_asker_answered(void)
+test_request_was_answered(void)
 {
-	static struct askpass a;
-	static struct asker one, two;
+	static struct askpass_server a;
+	static struct request one, two;
 	size_t i;
 
 	snprintf(one.text, sizeof(one.text), "u@h's password: ");
 	snprintf(two.text, sizeof(two.text), "u@h's password: ");
 	one.asked_by = two.asked_by = 100;
-	ok(!asker_answered(&a, &one), "a question is new");
-	a.answered[a.nanswered++] = asker_mark(&one);
-	ok(asker_answered(&a, &two), "the same question again is not");
+	ok(!request_was_answered(&a, &one), "a question is new");
+	a.answered[a.nanswered++] = request_hash(&one);
+	ok(request_was_answered(&a, &two), "the same question again is not");
 	two.asked_by = 101;
-	ok(!asker_answered(&a, &two), "that of another ssh (-J) is new");
+	ok(!request_was_answered(&a, &two), "that of another ssh (-J) is new");
 	two.asked_by = 100;
 	snprintf(two.text, sizeof(two.text), "u@j's password: ");
-	ok(!asker_answered(&a, &two), "that for another host is new");
-	for (i = 0; i < ANSWERED_MOST; i++)
+	ok(!request_was_answered(&a, &two), "that for another host is new");
+	for (i = 0; i < ANSWERED_MAX; i++)
 		a.answered[i] = 0;
-	a.nanswered = ANSWERED_MOST;
-	ok(asker_answered(&a, &two), "no question is new for ever");
+	a.nanswered = ANSWERED_MAX;
+	ok(request_was_answered(&a, &two), "no question is new for ever");
 }
 
 static void
@@ -1525,64 +1524,65 @@ test_environment_names(void)
 	static const char *const list[] = { "DISPLAY=:0", "SSH_ASKPASS=x",
 		NULL };
 
-	ok(environment_names(list, "DISPLAY=:1"), "a variable is replaced");
-	ok(environment_names(list, "SSH_ASKPASS="), "an empty one too");
-	ok(!environment_names(list, "DISPLAY_2=:1"), "a longer name is not");
-	ok(!environment_names(list, "DISPL=:1"), "nor a shorter one");
-	ok(!environment_names(list, "PATH=DISPLAY=:0"), "nor a value");
+	ok(environ_match(list, "DISPLAY=:1"), "a variable is replaced");
+	ok(environ_match(list, "SSH_ASKPASS="), "an empty one too");
+	ok(!environ_match(list, "DISPLAY_2=:1"), "a longer name is not");
+	ok(!environ_match(list, "DISPL=:1"), "nor a shorter one");
+	ok(!environ_match(list, "PATH=DISPLAY=:0"), "nor a value");
 }
 
 static void
 test_helper_called(void)
 {
-	ok(helper_called("/tmp/d/" PRIVATE_HELPER), "the helper's name");
-	ok(!helper_called(PRIVATE_HELPER), "not without its directory");
-	ok(!helper_called("/usr/bin/autossh"), "not autossh's");
-	ok(!helper_called("/tmp/" PRIVATE_HELPER "/x"), "not as a directory");
-	ok(!helper_called(NULL), "not without a name");
+	ok(askpass_client_called("/tmp/d/" PRIVATE_LINK), "the helper's name");
+	ok(!askpass_client_called(PRIVATE_LINK), "not without its directory");
+	ok(!askpass_client_called("/usr/bin/autossh"), "not autossh's");
+	ok(!askpass_client_called("/tmp/" PRIVATE_LINK "/x"),
+	    "not as a directory");
+	ok(!askpass_client_called(NULL), "not without a name");
 }
 
 /* ---- what ssh says, and reports ---------------------------------------- */
 
 /* What ssh says reaches the log in lines; the last one is kept. */
 static void
-test_sayings(void)
+test_ssh_stderr(void)
 {
-	static struct sayings y;
-	static char much[2 * SAYING_MOST];
+	static struct ssh_stderr y;
+	static char much[2 * STDERR_LINE_MAX];
 	size_t i;
 
 	logger.level = LOG_ERR;
 	y.window = 0;
-	is_int(sayings_due(&y), NEVER, "nothing is due before ssh speaks");
-	sayings_take(&y, "Permission ", 11, 1000);
+	is_int(ssh_stderr_due(&y), NEVER, "nothing is due before ssh speaks");
+	ssh_stderr_take(&y, "Permission ", 11, 1000);
 	is_text(y.last, "", "half a line is none");
-	sayings_take(&y, "denied.\r\n", 9, 1000);
+	ssh_stderr_take(&y, "denied.\r\n", 9, 1000);
 	is_text(y.last, "Permission denied.", "a line is put together");
-	sayings_take(&y, "\n  \n\r\n", 6, 1000);
+	ssh_stderr_take(&y, "\n  \n\r\n", 6, 1000);
 	is_text(y.last, "Permission denied.", "an empty line is none");
 	is_int(y.written, 1, "nor does it count");
 	ok(!y.denied, "a word alone does not say that the server refused");
-	sayings_take(&y, "u@h: Permission denied (publickey).\n", 36, 1000);
+	ssh_stderr_take(&y, "u@h: Permission denied (publickey).\n", 36, 1000);
 	ok(y.denied, "with the methods it does");
 	y.denied = false;
-	sayings_take(&y,
+	ssh_stderr_take(&y,
 	    "Received disconnect from 192.0.2.1 port 22:2: "
 	    "Too many authentication failures\n",
 	    79, 1000);
 	ok(y.denied, "so do too many failures");
-	sayings_take(&y, "a\0b\033[2J\xff\n", 9, 1000);
+	ssh_stderr_take(&y, "a\0b\033[2J\xff\n", 9, 1000);
 	is_text(y.last, "a?b?[2J?", "nothing moves a terminal's cursor");
 	memset(much, 'x', sizeof(much));
-	sayings_take(&y, much, sizeof(much), 1000);
-	sayings_take(&y, "\nshort\n", 7, 1000);
+	ssh_stderr_take(&y, much, sizeof(much), 1000);
+	ssh_stderr_take(&y, "\nshort\n", 7, 1000);
 	is_text(y.last, "short", "a line without end is cut");
 	is_int(y.written, 6, "and is one line");
-	for (i = 0; i < SAYINGS_MOST; i++)
-		sayings_take(&y, "flood\n", 6, 2000);
-	is_int(y.written, SAYINGS_MOST, "so many lines a minute, no more");
-	is_int(y.left_out, 6, "the others are counted");
-	is_int(sayings_due(&y), 1000 + SAYINGS_WINDOW_MS,
+	for (i = 0; i < STDERR_LINES_MAX; i++)
+		ssh_stderr_take(&y, "flood\n", 6, 2000);
+	is_int(y.written, STDERR_LINES_MAX, "so many lines a minute, no more");
+	is_int(y.suppressed, 6, "the others are counted");
+	is_int(ssh_stderr_due(&y), 1000 + STDERR_WINDOW_MS,
 	    "their count is due when the minute is over");
 	logger.level = LOG_INFO;
 }
@@ -1628,14 +1628,14 @@ test_standing_text(void)
 		{ "autossh_next_start_timestamp_seconds", "gauge",
 		    "1700000700.500", "0.000" },
 	};
-	static const struct standing full = { 1, 5, 1700000000007, 12, 2, 23,
+	static const struct metrics full = { 1, 5, 1700000000007, 12, 2, 23,
 		1700000600000, 1700000700500 };
-	static const struct standing none = { .round_trip_ms = -1 };
+	static const struct metrics none = { .round_trip_ms = -1 };
 	char text[4096], line[256];
 	size_t i;
 
 	for (i = 0; i < COUNT(table); i++) {
-		standing_text(&full, "u@h", text, sizeof(text));
+		metrics_text(&full, "u@h", text, sizeof(text));
 		snprintf(line, sizeof(line), "# HELP %s ", table[i].name);
 		ok(strstr(text, line) != NULL, "help of %s", table[i].name);
 		snprintf(line, sizeof(line), "\n# TYPE %s %s\n", table[i].name,
@@ -1644,14 +1644,14 @@ test_standing_text(void)
 		snprintf(line, sizeof(line), "\n%s{destination=\"u@h\"} %s\n",
 		    table[i].name, table[i].value);
 		ok(strstr(text, line) != NULL, "value of %s", table[i].name);
-		standing_text(&none, "u@h", text, sizeof(text));
+		metrics_text(&none, "u@h", text, sizeof(text));
 		snprintf(line, sizeof(line), "\n%s{destination=\"u@h\"} %s\n",
 		    table[i].name, table[i].none);
 		ok(strstr(text, line) != NULL, "no value of %s", table[i].name);
 	}
 	memset(line, '"', sizeof(line) - 1);
 	line[sizeof(line) - 1] = '\0';
-	standing_text(&full, line, text, sizeof(text));
+	metrics_text(&full, line, text, sizeof(text));
 	ok(strlen(text) < sizeof(text) - 1 && text[strlen(text) - 1] == '\n',
 	    "the longest label leaves the text whole");
 }
@@ -1747,18 +1747,18 @@ test_supervisor_summary(void)
 		int64_t start_due, up_since;
 		const char *last, *want;
 	} table[] = {
-		{ SSH_WAITING, 1000, -1, "", "starting ssh (start 5)" },
-		{ SSH_WAITING, 1000, -1, "Bye",
+		{ WAITING, 1000, -1, "", "starting ssh (start 5)" },
+		{ WAITING, 1000, -1, "Bye",
 		    "starting ssh (start 5) "
 		    "(ssh: Bye)" },
-		{ SSH_WAITING, 11200, -1, "", "down, start 5 in 11 s" },
-		{ SSH_WAITING, 1001, -1, "Bye",
+		{ WAITING, 11200, -1, "", "down, start 5 in 11 s" },
+		{ WAITING, 1001, -1, "Bye",
 		    "down, start 5 in 1 s "
 		    "(ssh: Bye)" },
-		{ SSH_RUNNING, 0, -1, "", "started, ssh pid 4711 (start 4)" },
-		{ SSH_RUNNING, 0, 500, "x", "up, ssh pid 4711 (start 4)" },
-		{ SSH_ENDING, 0, 500, "", "ending, ssh pid 4711 (start 4)" },
-		{ SSH_OVER, 0, 500, "", "stopped" },
+		{ RUNNING, 0, -1, "", "started, ssh pid 4711 (start 4)" },
+		{ RUNNING, 0, 500, "x", "up, ssh pid 4711 (start 4)" },
+		{ STOPPING, 0, 500, "", "ending, ssh pid 4711 (start 4)" },
+		{ DONE, 0, 500, "", "stopped" },
 	};
 	static struct supervisor s;
 	char text[256];
@@ -1770,11 +1770,11 @@ test_supervisor_summary(void)
 		s.state = table[i].state;
 		s.start_due = table[i].start_due;
 		s.up_since = table[i].up_since;
-		snprintf(s.sayings.last, sizeof(s.sayings.last), "%s",
+		snprintf(s.ssh_stderr.last, sizeof(s.ssh_stderr.last), "%s",
 		    table[i].last);
 		supervisor_summary(&s, 1000, text, sizeof(text));
 		is_text(text, table[i].want, "how it stands, in short");
-		if (s.state == SSH_RUNNING)
+		if (s.state == RUNNING)
 			continue;
 		supervisor_status(&s, 1000, text, sizeof(text));
 		is_text(text, table[i].want, "and in full");
@@ -1792,7 +1792,7 @@ test_supervisor_status(void)
 	setenv("TZ", "UTC0", 1);
 	tzset();
 	monitor_example(&s.monitor, &t);
-	s.state = SSH_RUNNING;
+	s.state = RUNNING;
 	s.ssh = 4711;
 	s.starts = 5;
 	s.started_at = 1000;
@@ -1846,8 +1846,8 @@ test_supervisor_denied(void)
 	size_t i;
 
 	for (i = 0; i < COUNT(table); i++) {
-		s.askpass.answered_server = table[i].answered;
-		s.sayings.denied = table[i].denied;
+		s.askpass_server.answered_server = table[i].answered;
+		s.ssh_stderr.denied = table[i].denied;
 		is_int(supervisor_denied(&s, 1000, table[i].status),
 		    table[i].want, table[i].want ? "refused" : "not refused");
 	}
@@ -1859,10 +1859,10 @@ test_supervisor_denied_unheard(void)
 {
 	static struct supervisor s;
 
-	s.sayings.read_fd = -1;
-	s.monitor.chosen = true;
-	s.askpass.answered_server = true;
-	s.askpass.answered_at = 1000;
+	s.ssh_stderr.read_fd = -1;
+	s.monitor.auto_port = true;
+	s.askpass_server.answered_server = true;
+	s.askpass_server.answered_at = 1000;
 	is_int(supervisor_denied(&s, 2000, EXITED(255)), false, "once");
 	is_int(supervisor_denied(&s, 2000, EXITED(255)), false, "twice");
 	is_int(supervisor_denied(&s, 2000, EXITED(255)), true, "thrice");
@@ -1870,8 +1870,8 @@ test_supervisor_denied_unheard(void)
 	    "long after the answer");
 	is_int(supervisor_denied(&s, 2000, EXITED(255)), false,
 	    "counted from none again");
-	s.shut_out = DENIALS_MOST;
-	s.monitor.chosen = false;
+	s.denials = DENIALS_MAX;
+	s.monitor.auto_port = false;
 	is_int(supervisor_denied(&s, 2000, EXITED(255)), false,
 	    "nothing tells with a port");
 }
@@ -1881,16 +1881,16 @@ test_supervisor_due(void)
 {
 	static const struct {
 		enum supervisor_state state;
-		int64_t start_due, end_due, life_due, stop_due, up_due, want;
+		int64_t start_due, kill_due, life_due, stop_due, up_due, want;
 	} table[] = {
-		{ SSH_WAITING, 500, 400, NEVER, NEVER, NEVER, 500 },
-		{ SSH_WAITING, 500, 400, 450, NEVER, NEVER, 450 },
-		{ SSH_RUNNING, 500, 400, NEVER, NEVER, NEVER, NEVER },
-		{ SSH_RUNNING, 500, 400, 700, NEVER, NEVER, 700 },
-		{ SSH_RUNNING, 500, 400, 700, 600, NEVER, 600 },
-		{ SSH_RUNNING, 500, 400, 700, 600, 550, 550 },
-		{ SSH_ENDING, 300, 400, NEVER, NEVER, NEVER, 400 },
-		{ SSH_ENDING, 300, 400, 350, NEVER, NEVER, 350 },
+		{ WAITING, 500, 400, NEVER, NEVER, NEVER, 500 },
+		{ WAITING, 500, 400, 450, NEVER, NEVER, 450 },
+		{ RUNNING, 500, 400, NEVER, NEVER, NEVER, NEVER },
+		{ RUNNING, 500, 400, 700, NEVER, NEVER, 700 },
+		{ RUNNING, 500, 400, 700, 600, NEVER, 600 },
+		{ RUNNING, 500, 400, 700, 600, 550, 550 },
+		{ STOPPING, 300, 400, NEVER, NEVER, NEVER, 400 },
+		{ STOPPING, 300, 400, 350, NEVER, NEVER, 350 },
 	};
 	static struct supervisor s;
 	size_t i;
@@ -1898,7 +1898,7 @@ test_supervisor_due(void)
 	for (i = 0; i < COUNT(table); i++) {
 		s.state = table[i].state;
 		s.start_due = table[i].start_due;
-		s.end_due = table[i].end_due;
+		s.kill_due = table[i].kill_due;
 		s.life_due = table[i].life_due;
 		s.stop_due = table[i].stop_due;
 		s.up_due = table[i].up_due;
@@ -1942,10 +1942,10 @@ main(void)
 	test_question_of_key();
 	test_askpass_due();
 	test_secret_length();
-	test_asker_answered();
+	test_request_was_answered();
 	test_environment_names();
 	test_helper_called();
-	test_sayings();
+	test_ssh_stderr();
 	test_label_text();
 	test_standing_text();
 	test_notify_open();
