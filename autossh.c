@@ -129,10 +129,11 @@
 #define VALUE_SHOWN 64 /* bytes of a bad value that a message repeats */
 #define TEXT_MAX 1024  /* bytes of a formatted message */
 
-/* What the main loop waits for. */
+/* What the main loop waits for: descriptors, and a time. */
 struct waitset {
 	struct pollfd fds[WAITSET_MAX];
 	nfds_t n;
+	int64_t until; /* ms, or NEVER */
 };
 
 /* An address to connect to or to listen on. */
@@ -479,7 +480,14 @@ write_line(int fd, const char *prefix, const char *text)
 	(void)!writev(fd, line, 3);
 }
 
-/* Adds FD to the set; -1 is left out. */
+static void
+waitset_clear(struct waitset *set)
+{
+	set->n = 0;
+	set->until = NEVER;
+}
+
+/* Waits for EVENTS (poll(2)) on FD; -1 is left out. */
 static void
 waitset_fd(struct waitset *set, int fd, short events)
 {
@@ -489,6 +497,13 @@ waitset_fd(struct waitset *set, int fd, short events)
 	set->fds[set->n].events = events;
 	set->fds[set->n].revents = 0;
 	set->n++;
+}
+
+/* Waits until DEADLINE (ms) at the latest. */
+static void
+waitset_until(struct waitset *set, int64_t deadline)
+{
+	set->until = earlier(set->until, deadline);
 }
 
 /* What poll() reported for FD; 0 if it was not in the set. */
@@ -502,6 +517,26 @@ waitset_ready(const struct waitset *set, int fd)
 			return set->fds[i].revents;
 	}
 	return 0;
+}
+
+/*
+ * Waits until a descriptor is ready or the time has come.  TIMER_FD is of
+ * timer_open().  Nothing else in autossh waits while ssh runs.
+ */
+static void
+waitset_wait(struct waitset *set, int timer_fd)
+{
+	int timeout = -1;
+	int64_t left;
+
+	if (timer_set(timer_fd, set->until)) {
+		waitset_fd(set, timer_fd, POLLIN);
+	} else if (set->until != NEVER) {
+		left = set->until - now_ms();
+		timeout = left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
+	}
+	if (poll(set->fds, set->n, timeout) == -1)
+		set->n = 0; /* EINTR: nothing is known to be ready */
 }
 
 /*
@@ -1430,7 +1465,7 @@ signals_restore(const struct signals *s)
 }
 
 static void
-signals_watch(struct waitset *set)
+signals_prepare(struct waitset *set)
 {
 	waitset_fd(set, signal_pipe[0], POLLIN);
 }
@@ -1918,16 +1953,12 @@ struct listener {
 };
 
 static void
-listener_watch(const struct listener *l, struct waitset *set)
+listener_prepare(const struct listener *l, struct waitset *set)
 {
 	if (l->due == 0)
 		waitset_fd(set, l->fd, POLLIN);
-}
-
-static int64_t
-listener_due(const struct listener *l)
-{
-	return l->due == 0 ? NEVER : l->due;
+	else
+		waitset_until(set, l->due);
 }
 
 /* Whether somebody may wait: poll() says so, or a rest is over. */
@@ -2397,30 +2428,20 @@ conns_read(struct monitor *m, const struct waitset *set, int64_t now)
 }
 
 static void
-monitor_watch(const struct monitor *m, struct waitset *set)
+monitor_prepare(const struct monitor *m, struct waitset *set)
 {
 	int i;
 
-	listener_watch(&m->listener, set);
+	listener_prepare(&m->listener, set);
 	if (m->phase == TEST_CONNECT || m->phase == TEST_SEND)
 		waitset_fd(set, m->send_fd, POLLOUT);
-	for (i = 0; i < m->nconns; i++)
+	for (i = 0; i < m->nconns; i++) {
 		waitset_fd(set, m->conns[i].fd, POLLIN);
-}
-
-static int64_t
-monitor_due(const struct monitor *m)
-{
-	int64_t due = m->phase == TEST_NONE ? m->next_due : m->due;
-	int i;
-
+		waitset_until(set, m->conns[i].due);
+	}
+	waitset_until(set, m->phase == TEST_NONE ? m->next_due : m->due);
 	if (m->phase != TEST_NONE && m->probe)
-		due = earlier(due, m->first_due);
-
-	due = earlier(due, listener_due(&m->listener));
-	for (i = 0; i < m->nconns; i++)
-		due = earlier(due, m->conns[i].due);
-	return due;
+		waitset_until(set, m->first_due);
 }
 
 /* Takes the test that is under way a step further. */
@@ -3232,27 +3253,17 @@ request_handle(struct askpass_server *a, int i, int64_t now)
 }
 
 static void
-askpass_watch(const struct askpass_server *a, struct waitset *set)
+askpass_prepare(const struct askpass_server *a, struct waitset *set)
 {
 	int i;
 
-	listener_watch(&a->listener, set);
+	listener_prepare(&a->listener, set);
 	for (i = 0; i < a->nrequests; i++) {
 		if (!a->requests[i].complete)
 			waitset_fd(set, a->requests[i].fd, POLLIN);
 		waitset_fd(set, a->requests[i].command_fd, POLLIN);
+		waitset_until(set, a->requests[i].due);
 	}
-}
-
-static int64_t
-askpass_due(const struct askpass_server *a)
-{
-	int64_t due = listener_due(&a->listener);
-	int i;
-
-	for (i = 0; i < a->nrequests; i++)
-		due = earlier(due, a->requests[i].due);
-	return due;
 }
 
 /*
@@ -3418,15 +3429,11 @@ ssh_stderr_take(struct ssh_stderr *y, const char *bytes, size_t n, int64_t now)
 }
 
 static void
-ssh_stderr_watch(const struct ssh_stderr *y, struct waitset *set)
+ssh_stderr_prepare(const struct ssh_stderr *y, struct waitset *set)
 {
 	waitset_fd(set, y->read_fd, POLLIN);
-}
-
-static int64_t
-ssh_stderr_due(const struct ssh_stderr *y)
-{
-	return y->suppressed > 0 ? y->window : NEVER;
+	if (y->suppressed > 0)
+		waitset_until(set, y->window);
 }
 
 /* Reads what ssh has said, but no more than a pipe holds: others wait too. */
@@ -3544,11 +3551,13 @@ notify_open(struct notify *n, pid_t main_pid)
 		n->watchdog_ms = 0;
 }
 
-static int64_t
-notify_due(const struct notify *n)
+static void
+notify_prepare(const struct notify *n, struct waitset *set)
 {
-	return earlier(n->watchdog_ms > 0 ? n->watchdog_due : NEVER,
-	    n->pending[0] != '\0' ? n->pending_due : NEVER);
+	if (n->watchdog_ms > 0)
+		waitset_until(set, n->watchdog_due);
+	if (n->pending[0] != '\0')
+		waitset_until(set, n->pending_due);
 }
 
 /* Shows the watchdog that the main loop turns, and tells what is pending. */
@@ -4526,24 +4535,17 @@ supervisor_rejected(struct supervisor *s, int64_t now)
 	request_exit(s, now, 1);
 }
 
-/* What the supervisor itself waits for: exec. */
 static void
-supervisor_watch(const struct supervisor *s, struct waitset *set)
+supervisor_prepare(const struct supervisor *s, struct waitset *set)
 {
 	waitset_fd(set, s->exec_fd, POLLIN);
-}
-
-/* When the supervisor itself has something to do. */
-static int64_t
-supervisor_due(const struct supervisor *s)
-{
-	int64_t due = earlier(earlier(s->life_due, s->stop_due), s->up_due);
-
+	waitset_until(set, s->life_due);
+	waitset_until(set, s->stop_due);
+	waitset_until(set, s->up_due);
 	if (s->state == WAITING)
-		due = earlier(due, s->start_due);
+		waitset_until(set, s->start_due);
 	else if (s->state == STOPPING)
-		due = earlier(due, s->kill_due);
-	return due;
+		waitset_until(set, s->kill_due);
 }
 
 /* Does what is due. */
@@ -4583,47 +4585,27 @@ supervisor_run_due(struct supervisor *s, int64_t now)
 	}
 }
 
-/* Waits until something in SET happens or DUE has come. */
-static void
-supervisor_poll(const struct supervisor *s, struct waitset *set, int64_t due)
-{
-	int timeout = -1;
-
-	if (timer_set(s->timer_fd, due)) {
-		waitset_fd(set, s->timer_fd, POLLIN);
-	} else if (due != NEVER) {
-		due -= now_ms();
-		timeout = due < 0 ? 0 : due > INT_MAX ? INT_MAX : (int)due;
-	}
-	if (poll(set->fds, set->n, timeout) == -1)
-		set->n = 0; /* EINTR: nothing is known to be ready */
-}
-
 /* The main loop.  Returns the exit status. */
 static int
 supervisor_loop(struct supervisor *s)
 {
 	struct waitset set;
 	sigset_t caught;
-	int64_t now, due;
+	int64_t now;
 
 	now = now_ms();
 	/* who died before the handlers were there */
 	supervisor_reap(s, now);
 	supervisor_wait(s, now);
 	while (s->state != DONE) {
-		set.n = 0;
-		signals_watch(&set);
-		supervisor_watch(s, &set);
-		monitor_watch(&s->monitor, &set);
-		askpass_watch(&s->askpass_server, &set);
-		ssh_stderr_watch(&s->ssh_stderr, &set);
-		due = supervisor_due(s);
-		due = earlier(due, monitor_due(&s->monitor));
-		due = earlier(due, askpass_due(&s->askpass_server));
-		due = earlier(due, ssh_stderr_due(&s->ssh_stderr));
-		due = earlier(due, notify_due(&s->notify));
-		supervisor_poll(s, &set, due);
+		waitset_clear(&set);
+		signals_prepare(&set);
+		supervisor_prepare(s, &set);
+		monitor_prepare(&s->monitor, &set);
+		askpass_prepare(&s->askpass_server, &set);
+		ssh_stderr_prepare(&s->ssh_stderr, &set);
+		notify_prepare(&s->notify, &set);
+		waitset_wait(&set, s->timer_fd);
 
 		now = now_ms();
 		signals_run(&caught);

@@ -49,6 +49,11 @@ int autossh_main(int argc, char **argv);
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 #define INPUT_MAX 8192
 
+/* The time until which PART waits, as its PREPARE function says. */
+static struct waitset prepared;
+#define UNTIL(prepare, part)                                                   \
+	(waitset_clear(&prepared), prepare(part, &prepared), prepared.until)
+
 /* Ends the run: a property does not hold. */
 __attribute__((noreturn, format(printf, 1, 2))) static void
 broken(const char *format, ...)
@@ -831,8 +836,8 @@ wire_run(struct wire *w)
 	int turn;
 
 	for (turn = 0; turn < 4; turn++) {
-		set.n = 0;
-		monitor_watch(m, &set);
+		waitset_clear(&set);
+		monitor_prepare(m, &set);
 		must(set.n < WAITSET_MAX);
 		(void)poll(set.fds, set.n, 0);
 		before = m->phase;
@@ -850,8 +855,8 @@ wire_run(struct wire *w)
 			wire_connect(w, accept(w->ssh, NULL, NULL));
 	}
 	/* it neither spins nor sleeps for ever */
-	must(monitor_due(m) > w->now);
-	must(monitor_due(m) != NEVER);
+	must(UNTIL(monitor_prepare, m) > w->now);
+	must(UNTIL(monitor_prepare, m) != NEVER);
 	if (m->phase != TEST_NONE)
 		must(w->now < m->begun + 2 * m->timeout_ms);
 }
@@ -1114,8 +1119,8 @@ asking_run(struct asking *k)
 	int i, turn, before = (int)k->a.nanswered;
 
 	for (turn = 0; turn < 4; turn++) {
-		set.n = 0;
-		askpass_watch(&k->a, &set);
+		waitset_clear(&set);
+		askpass_prepare(&k->a, &set);
 		must(set.n < WAITSET_MAX);
 		(void)poll(set.fds, set.n, 0);
 		right = askpass_run(&k->a, &set, k->now);
@@ -1127,7 +1132,7 @@ asking_run(struct asking *k)
 	must((int)k->a.nanswered >= before);
 	must(k->a.nanswered <= ANSWERED_MAX);
 	must(k->a.nrequests <= REQUESTS_MAX);
-	must(askpass_due(&k->a) > k->now);
+	must(UNTIL(askpass_prepare, &k->a) > k->now);
 	if (!right) { /* the supervisor ends ssh */
 		must(k->a.nanswered > 0);
 		asking_stop(k);
@@ -1278,11 +1283,11 @@ fuzz_ssh_stderr(const uint8_t *data, size_t size)
 	must(lines == STDERR_LINES_MAX || y.suppressed == 0);
 	must(said.len <= (size_t)lines * (STDERR_LINE_MAX + 8));
 	must(strlen(y.last) < STDERR_LINE_MAX && harmless(y.last));
-	must((y.suppressed > 0) == (ssh_stderr_due(&y) != NEVER));
+	must((y.suppressed > 0) == (UNTIL(ssh_stderr_prepare, &y) != NEVER));
 	n = (size_t)y.suppressed;
 	ssh_stderr_run(&y, 1000 + STDERR_WINDOW_MS);
 	must(said.lines == lines + (n > 0));
-	must(ssh_stderr_due(&y) == NEVER);
+	must(UNTIL(ssh_stderr_prepare, &y) == NEVER);
 }
 
 /* Reads a label back.  Returns false if it is not well-formed. */

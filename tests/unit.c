@@ -16,6 +16,11 @@ int autossh_main(int argc, char **argv);
 
 static int tests, failures;
 
+/* The time until which PART waits, as its PREPARE function says. */
+static struct waitset prepared;
+#define UNTIL(prepare, part)                                                   \
+	(waitset_clear(&prepared), prepare(part, &prepared), prepared.until)
+
 /* Prints one line of TAP for the test that FORMAT names. */
 __attribute__((format(printf, 2, 3))) static void
 ok(bool passed, const char *format, ...)
@@ -153,7 +158,7 @@ test_earlier(void)
 static void
 test_pollset(void)
 {
-	struct waitset set = { .n = 0 };
+	struct waitset set = { .until = NEVER };
 	int i;
 
 	waitset_fd(&set, -1, POLLIN);
@@ -1088,35 +1093,40 @@ monitor_example(struct monitor *m, const struct timing *t)
 }
 
 static void
-test_monitor_due(void)
+test_monitor_prepare(void)
 {
 	static const struct timing t = { .first_ms = 50000, .poll_ms = 60000 };
 	struct monitor m;
 
 	monitor_example(&m, &t);
-	is_int(monitor_due(&m), NEVER, "no test is due without ssh");
+	is_int(UNTIL(monitor_prepare, &m), NEVER, "no test is due without ssh");
 	monitor_start(&m, 1000);
-	is_int(monitor_due(&m), 51000, "the first test is due by FIRST_POLL");
+	is_int(UNTIL(monitor_prepare, &m), 51000,
+	    "the first test is due by FIRST_POLL");
 	m.listener.due = 9000;
-	is_int(monitor_due(&m), 9000, "accepting again is due before it");
+	is_int(UNTIL(monitor_prepare, &m), 9000,
+	    "accepting again is due before it");
 	m.listener.due = 0;
 	m.phase = TEST_AWAIT;
 	m.due = 70000;
-	is_int(monitor_due(&m), 70000, "the end of a test under way is due");
+	is_int(UNTIL(monitor_prepare, &m), 70000,
+	    "the end of a test under way is due");
 	m.probe = true;
-	is_int(monitor_due(&m), 51000, "an early test makes room");
+	is_int(UNTIL(monitor_prepare, &m), 51000, "an early test makes room");
 	m.probe = false;
 	m.nconns = 2;
 	m.conns[0].due = 65000;
 	m.conns[1].due = 66000;
-	is_int(monitor_due(&m), 65000, "the silence of a caller is due");
+	is_int(UNTIL(monitor_prepare, &m), 65000,
+	    "the silence of a caller is due");
 	is_int(conn_oldest(&m), 0, "the first caller is the oldest");
 	m.conns[1].due = 64000;
 	is_int(conn_oldest(&m), 1, "the second caller is the oldest");
 	monitor_example(&m, &t);
 	m.on = false;
 	monitor_start(&m, 1000);
-	is_int(monitor_due(&m), NEVER, "no test is due without a monitor");
+	is_int(UNTIL(monitor_prepare, &m), NEVER,
+	    "no test is due without a monitor");
 }
 
 /* Tests that somebody waits for begin early, and have no consequence then. */
@@ -1454,19 +1464,20 @@ test_question_of_key(void)
 }
 
 static void
-test_askpass_due(void)
+test_askpass_prepare(void)
 {
 	static struct askpass_server a;
 
-	is_int(askpass_due(&a), NEVER, "nobody asks");
+	is_int(UNTIL(askpass_prepare, &a), NEVER, "nobody asks");
 	a.nrequests = 2;
 	a.requests[0].due = NEVER;
 	a.requests[1].due = 2000;
-	is_int(askpass_due(&a), 2000, "who asks has to be quick");
+	is_int(UNTIL(askpass_prepare, &a), 2000, "who asks has to be quick");
 	a.requests[0].due = 1000;
-	is_int(askpass_due(&a), 1000, "each of them");
+	is_int(UNTIL(askpass_prepare, &a), 1000, "each of them");
 	a.listener.due = 500;
-	is_int(askpass_due(&a), 500, "accepting again is due before it");
+	is_int(UNTIL(askpass_prepare, &a), 500,
+	    "accepting again is due before it");
 }
 
 static void
@@ -1554,7 +1565,8 @@ test_ssh_stderr(void)
 
 	logger.level = LOG_ERR;
 	y.window = 0;
-	is_int(ssh_stderr_due(&y), NEVER, "nothing is due before ssh speaks");
+	is_int(UNTIL(ssh_stderr_prepare, &y), NEVER,
+	    "nothing is due before ssh speaks");
 	ssh_stderr_take(&y, "Permission ", 11, 1000);
 	is_text(y.last, "", "half a line is none");
 	ssh_stderr_take(&y, "denied.\r\n", 9, 1000);
@@ -1582,7 +1594,7 @@ test_ssh_stderr(void)
 		ssh_stderr_take(&y, "flood\n", 6, 2000);
 	is_int(y.written, STDERR_LINES_MAX, "so many lines a minute, no more");
 	is_int(y.suppressed, 6, "the others are counted");
-	is_int(ssh_stderr_due(&y), 1000 + STDERR_WINDOW_MS,
+	is_int(UNTIL(ssh_stderr_prepare, &y), 1000 + STDERR_WINDOW_MS,
 	    "their count is due when the minute is over");
 	logger.level = LOG_INFO;
 }
@@ -1698,8 +1710,8 @@ test_notify_open(void)
 		is_int(n.watchdog_ms, table[i].watchdog_ms,
 		    table[i].usec ? table[i].usec : "no watchdog");
 		n.watchdog_due = 77;
-		is_int(notify_due(&n), n.watchdog_ms > 0 ? 77 : NEVER,
-		    "when it is due");
+		is_int(UNTIL(notify_prepare, &n),
+		    n.watchdog_ms > 0 ? 77 : NEVER, "when it is due");
 		fd_close(&n.fd);
 	}
 	unsetenv("NOTIFY_SOCKET");
@@ -1877,7 +1889,7 @@ test_supervisor_denied_unheard(void)
 }
 
 static void
-test_supervisor_due(void)
+test_supervisor_prepare(void)
 {
 	static const struct {
 		enum supervisor_state state;
@@ -1902,7 +1914,7 @@ test_supervisor_due(void)
 		s.life_due = table[i].life_due;
 		s.stop_due = table[i].stop_due;
 		s.up_due = table[i].up_due;
-		is_int(supervisor_due(&s), table[i].want,
+		is_int(UNTIL(supervisor_prepare, &s), table[i].want,
 		    "when the supervisor wakes");
 	}
 }
@@ -1931,7 +1943,7 @@ main(void)
 	test_line_match();
 	test_address_loopback();
 	test_monitor_plan();
-	test_monitor_due();
+	test_monitor_prepare();
 	test_monitor_early();
 	test_monitor_end();
 	test_monitor_hurry();
@@ -1940,7 +1952,7 @@ main(void)
 	test_question_judge();
 	test_background_ready();
 	test_question_of_key();
-	test_askpass_due();
+	test_askpass_prepare();
 	test_secret_length();
 	test_request_was_answered();
 	test_environment_names();
@@ -1954,7 +1966,7 @@ main(void)
 	test_supervisor_status();
 	test_supervisor_denied();
 	test_supervisor_denied_unheard();
-	test_supervisor_due();
+	test_supervisor_prepare();
 	printf("1..%d\n", tests);
 	return failures != 0;
 }
