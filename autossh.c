@@ -388,6 +388,18 @@ peer_uid(int fd, uid_t *uid)
 }
 #endif
 
+#ifndef HAVE_EXPLICIT_BZERO
+/* Overwrites memory in a way that the compiler cannot optimise away. */
+static void
+explicit_bzero(void *memory, size_t size)
+{
+	volatile unsigned char *p = memory;
+
+	while (size-- > 0)
+		*p++ = 0;
+}
+#endif
+
 /* Leaves memory out of core dumps, should disable_tracing() not prevent one. */
 #if defined(MADV_DONTDUMP)
 #define MADV_LEAVE_OUT MADV_DONTDUMP
@@ -2518,21 +2530,11 @@ static struct secrets {
 	size_t nused;
 } * secrets;
 
-/* Overwrites memory in a way that the compiler cannot leave out. */
-static void
-wipe(void *memory, size_t size)
-{
-	volatile unsigned char *p = memory;
-
-	while (size-- > 0)
-		*p++ = 0;
-}
-
 static void
 secrets_wipe(void)
 {
 	if (secrets != NULL)
-		wipe(secrets, sizeof(*secrets));
+		explicit_bzero(secrets, sizeof(*secrets));
 }
 
 /* Makes the page and keeps others from looking into this process. */
@@ -2734,7 +2736,7 @@ passphrase_open(const struct passphrase_source *from, const char *destination)
 		wrong = passphrase_file(from->argument);
 		if (wrong != NULL)
 			die("AUTOSSH_PASSPHRASE=file: %s", wrong);
-		wipe(secrets->used, sizeof(secrets->used));
+		explicit_bzero(secrets->used, sizeof(secrets->used));
 	}
 }
 
@@ -2904,7 +2906,7 @@ request_drop(struct askpass_server *a, int i)
 
 	if (request->command_fd != -1) {
 		fd_close(&request->command_fd);
-		wipe(secrets->used, sizeof(secrets->used));
+		explicit_bzero(secrets->used, sizeof(secrets->used));
 	}
 	fd_close(&request->fd);
 	a->nrequests--;
@@ -3191,7 +3193,7 @@ askpass_get(struct askpass_server *a, int i, int64_t now)
 		wrong = passphrase_file(a->from->argument);
 		if (wrong == NULL)
 			request_answer(a, i, secrets->used);
-		wipe(secrets->used, sizeof(secrets->used));
+		explicit_bzero(secrets->used, sizeof(secrets->used));
 		break;
 	case PASSPHRASE_EXEC:
 		/* one at a time; the others' turn comes */
@@ -3345,7 +3347,7 @@ askpass_client_main(const char *name, const char *question)
 		return hint != NULL && strcmp(hint, "none") == 0 ? 0 : 1;
 	answer[n++] = '\n';
 	got = write(1, answer, n);
-	wipe(answer, sizeof(answer));
+	explicit_bzero(answer, sizeof(answer));
 	return got == (ssize_t)n ? 0 : 1;
 }
 
