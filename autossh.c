@@ -209,10 +209,6 @@ struct cmdline {
 
 /* ---- systems: what not every system has, and its stand-in -------------- */
 
-#if !defined(__linux__) || !defined(_GNU_SOURCE)
-extern char **environ; /* else unistd.h declares it */
-#endif
-
 #ifdef CLOCK_BOOTTIME
 #define CLOCK_STEADY CLOCK_BOOTTIME /* counts suspended time too */
 #else
@@ -1643,99 +1639,40 @@ descriptors_fill(void)
 }
 
 /*
- * Finds PROGRAM as execvp(3) does: looked up in PATH, with BUF for the result,
- * if it holds no slash.  Returns its path, or NULL with errno set if there is
- * none that may be executed.
+ * Writes into PATH the program file of autossh, which was started as NAME.
+ * Returns false with errno set if it cannot be found.
  */
-static const char *
-program_find(const char *program, char buf[PATH_MAX])
-{
-	const char *dirs = getenv("PATH");
-	const char *end;
-	struct stat st;
-	int error = ENOENT;
-
-	if (strchr(program, '/') != NULL)
-		return program; /* exec says what is wrong with it */
-	for (dirs = dirs != NULL ? dirs : "/usr/bin:/bin"; dirs != NULL;
-	     dirs = *end == ':' ? end + 1 : NULL) {
-		end = dirs + strcspn(dirs, ":");
-		if (snprintf(buf, PATH_MAX, "%.*s%s%s", (int)(end - dirs), dirs,
-			end == dirs ? "" : "/", program) >= PATH_MAX)
-			continue;
-		if (stat(buf, &st) == -1 || !S_ISREG(st.st_mode))
-			continue;
-		if (access(buf, X_OK) == 0)
-			return buf;
-		error = errno;
-	}
-	errno = error;
-	return NULL;
-}
-
-/* Finds the program file of autossh, which was started as NAME. */
 static bool
 program_self(const char *name, char path[PATH_MAX])
 {
-	char found[PATH_MAX];
+	const char *dirs = getenv("PATH");
+	char file[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - 1);
+	size_t len;
 
 	if (n > 0) {
 		path[n] = '\0';
 		return true;
 	}
-	name = program_find(name, found);
-	return name != NULL && realpath(name, path) != NULL;
-}
-
-/* Whether ENTRY ("NAME=value") has the name of one of LIST. */
-static bool
-environ_match(const char *const *list, const char *entry)
-{
-	size_t len = strcspn(entry, "=") + 1;
-
-	for (; *list != NULL; list++) {
-		if (strncmp(*list, entry, len) == 0)
-			return true;
+	if (strchr(name, '/') != NULL)
+		return realpath(name, path) != NULL;
+	for (; dirs != NULL; dirs = dirs[len] == ':' ? dirs + len + 1 : NULL) {
+		len = strcspn(dirs, ":");
+		snprintf(file, sizeof(file), "%.*s/%s", len == 0 ? 1 : (int)len,
+		    len == 0 ? "." : dirs, name);
+		if (access(file, X_OK) == 0)
+			return realpath(file, path) != NULL;
 	}
+	errno = ENOENT;
 	return false;
 }
 
 /*
- * A copy of the environment without what is meant for autossh alone, and with
- * MORE ("NAME=value", NULL-terminated) instead of variables of the same name.
- * Free it with free().  Returns NULL if there is no memory.
- */
-static char **
-environ_copy(const char *const *more)
-{
-	static const char *const ours[] = {
-		"NOTIFY_SOCKET=", "WATCHDOG_USEC=", "WATCHDOG_PID=", NULL
-	};
-	size_t n = 0, i;
-	char **env;
-
-	while (environ[n] != NULL)
-		n++;
-	for (i = 0; more[i] != NULL; i++)
-		n++;
-	env = calloc(n + 1, sizeof(*env));
-	if (env == NULL)
-		return NULL;
-	n = 0;
-	for (i = 0; environ[i] != NULL; i++) {
-		if (!environ_match(ours, environ[i]) &&
-		    !environ_match(more, environ[i]))
-			env[n++] = environ[i];
-	}
-	for (i = 0; more[i] != NULL; i++)
-		env[n++] = (char *)(uintptr_t)more[i];
-	return env;
-}
-
-/*
- * Forks a child that is as if autossh had never been, but ends with it.
- * Returns as fork(2) does.
+ * Forks a child that has the signal mask and dispositions and the environment
+ * that autossh was started with, less what the service manager meant for
+ * autossh alone.  It gets SIGTERM when autossh dies, where the system offers
+ * that.  The child may call anything: autossh has one thread.  Returns as
+ * fork(2) does.
  */
 static pid_t
 process_fork(const struct signals *signals)
@@ -1757,6 +1694,9 @@ process_fork(const struct signals *signals)
 	if (getppid() != parent && getppid() != 0)
 		_exit(1);
 	signals_restore(signals);
+	(void)unsetenv("NOTIFY_SOCKET");
+	(void)unsetenv("WATCHDOG_USEC");
+	(void)unsetenv("WATCHDOG_PID");
 	return 0;
 }
 
@@ -3082,34 +3022,19 @@ static const char *
 command_start(
     const struct askpass_server *a, struct request *request, int64_t now)
 {
-	static char shell[] = "/bin/sh", name[] = "sh", option[] = "-c",
-		    zero[] = "autossh";
-	char *argv[6] = { NULL };
-	char prompt[REQUEST_MAX + 32];
-	const char *const more[] = { prompt, NULL };
-	char **env;
+	const char *question = request->text + request->question;
 	int fds[2];
 
-	snprintf(prompt, sizeof(prompt), "AUTOSSH_PROMPT=%s",
-	    request->text + request->question);
-	argv[0] = name;
-	argv[1] = option;
-	argv[2] = (char *)(uintptr_t)a->from->argument;
-	argv[3] = zero;
-	argv[4] = request->text + request->question;
-	env = environ_copy(more);
-	if (env == NULL || pipe_open(fds) == -1) {
-		free(env);
+	if (pipe_open(fds) == -1)
 		return strerror(errno);
-	}
 	request->command = process_fork(a->signals);
 	if (request->command == 0) {
-		environ = env;
-		if (dup2(fds[1], 1) != -1)
-			execv(shell, argv);
+		if (setenv("AUTOSSH_PROMPT", question, 1) == 0 &&
+		    dup2(fds[1], 1) != -1)
+			execl("/bin/sh", "sh", "-c", a->from->argument,
+			    "autossh", question, (char *)NULL);
 		_exit(127);
 	}
-	free(env);
 	fd_close(&fds[1]);
 	if (request->command == -1) {
 		fd_close(&fds[0]);
@@ -3813,51 +3738,45 @@ background_ready(int *fd)
 /* ---- the ssh process --------------------------------------------------- */
 
 /*
- * In the child: becomes ssh, with STDERR_FD as its standard error (-1: as it
- * is), or writes to FD why not.  ARGV has a free place before it, for a shell
- * to run a script without "#!" as execvp(3) does.
+ * In the child: executes ssh with STDERR_FD as its standard error (-1: the
+ * caller's) and, unless HELPER is NULL, that program to answer its questions.
+ * Writes errno to ERROR_FD if it cannot.
  */
 __attribute__((noreturn)) static void
-ssh_exec(const char *path, char **argv, char **env, int stderr_fd, int fd)
+ssh_exec(char **argv, const char *helper, int stderr_fd, int error_fd)
 {
-	static char shell[] = "/bin/sh";
 	int error;
 
-	environ = env;
 	if (stderr_fd != -1)
 		(void)dup2(stderr_fd, 2);
-	execv(path, argv);
-	if (errno == ENOEXEC) {
-		argv[-1] = shell;
-		argv[0] = (char *)(uintptr_t)path;
-		execv(shell, argv - 1);
-	}
+	/* OpenSSH before 8.4 needs DISPLAY to run the helper at all */
+	if (helper == NULL ||
+	    (setenv("SSH_ASKPASS", helper, 1) == 0 &&
+		setenv("SSH_ASKPASS_REQUIRE", "force", 1) == 0 &&
+		setenv("DISPLAY", ":0", 0) == 0))
+		execvp(argv[0], argv);
 	error = errno;
-	(void)!write(fd, &error, sizeof(error));
+	(void)!write(error_fd, &error, sizeof(error));
 	_exit(1);
 }
 
 /*
- * Starts ssh.  PATH (NULL: there is none, see errno), ARGV and STDERR_FD as for
- * ssh_exec(), MORE as for environ_copy().
- * *EXEC_FD becomes readable when it has been executed (end of file) or could
- * not be (an errno).  Returns its pid, or -1 with errno set.
+ * Starts ssh; ARGV, HELPER and STDERR_FD as for ssh_exec().  *EXEC_FD becomes
+ * readable when ssh has been executed (end of file) or could not be (an errno).
+ * Returns its pid, or -1 with errno set.
  */
 static pid_t
-ssh_spawn(const char *path, char **argv, const char *const *more,
-    const struct signals *signals, int stderr_fd, int *exec_fd)
+ssh_spawn(char **argv, const char *helper, const struct signals *signals,
+    int stderr_fd, int *exec_fd)
 {
-	char **env;
 	pid_t pid;
 	int fds[2];
 
-	if (path == NULL || pipe_open(fds) == -1)
+	if (pipe_open(fds) == -1)
 		return -1;
-	env = environ_copy(more);
-	pid = env == NULL ? -1 : process_fork(signals);
+	pid = process_fork(signals);
 	if (pid == 0)
-		ssh_exec(path, argv, env, stderr_fd, fds[1]);
-	free(env);
+		ssh_exec(argv, helper, stderr_fd, fds[1]);
 	fd_close(&fds[1]);
 	if (pid == -1)
 		fd_close(&fds[0]);
@@ -3880,7 +3799,7 @@ struct supervisor {
 	const struct cmdline *cmd;
 	const struct timing *timing;
 	struct signals signals;
-	char **argv;      /* ssh's, with a free place before it */
+	char **argv;      /* ssh's */
 	int64_t life_due; /* end of the lifetime; NEVER */
 	struct terminal terminal;
 
@@ -3918,8 +3837,7 @@ struct supervisor {
 	/* large and seldom used: behind the rest, where it is not touched */
 	struct monitor monitor;
 	struct askpass_server askpass_server;
-	char self[PATH_MAX];     /* the program file of autossh */
-	char ssh_path[PATH_MAX]; /* where ssh was found */
+	char self[PATH_MAX]; /* the program file of autossh */
 };
 
 /* Writes a length of time for people: 3d04h, 2h05m, 1m30s, 7s. */
@@ -4170,8 +4088,8 @@ supervisor_report_exec(const struct supervisor *s, int error)
 static bool
 supervisor_spawn(struct supervisor *s)
 {
-	char helper[PRIVATE_PATH_MAX + 16] = "SSH_ASKPASS=";
-	const char *more[4] = { NULL };
+	char helper[PRIVATE_PATH_MAX];
+	bool answers = askpass_on(&s->askpass_server);
 
 	if (!private_setup(s) ||
 	    (s->monitor.auto_port && !monitor_choose(&s->monitor))) {
@@ -4179,16 +4097,11 @@ supervisor_spawn(struct supervisor *s)
 		    strerror(errno));
 		return false;
 	}
-	if (askpass_on(&s->askpass_server)) {
-		private_name(PRIVATE_LINK, helper + strlen(helper));
-		more[0] = helper;
-		more[1] = "SSH_ASKPASS_REQUIRE=force"; /* OpenSSH 8.4 */
-		more[2] = getenv("DISPLAY") == NULL ? "DISPLAY=:0" : NULL;
-	}
+	private_name(PRIVATE_LINK, helper);
 	supervisor_show_command(s->argv);
 	s->exec_error = 0;
-	s->ssh = ssh_spawn(program_find(s->argv[0], s->ssh_path), s->argv, more,
-	    &s->signals, s->ssh_stderr.write_fd, &s->exec_fd);
+	s->ssh = ssh_spawn(s->argv, answers ? helper : NULL, &s->signals,
+	    s->ssh_stderr.write_fd, &s->exec_fd);
 	if (s->ssh == -1)
 		supervisor_report_exec(s, errno);
 	s->askpass_server.ssh = s->ssh;
@@ -4701,8 +4614,8 @@ main_monitor_port(struct monitor_port *mp, const struct settings *set,
 }
 
 /*
- * Makes ssh's arguments, with a free place before them.  The forwardings are
- * the monitor's own, which may change from start to start.
+ * Makes ssh's arguments.  The forwardings are the monitor's own, which may
+ * change from start to start.
  */
 static char **
 main_ssh_argv(
@@ -4711,7 +4624,7 @@ main_ssh_argv(
 	static char opt_local[] = "-L", opt_remote[] = "-R";
 	char *forwards[5] = { NULL };
 	char **argv =
-	    xcalloc((size_t)c->nwords + SSH_WORDS_ADDED + 1, sizeof(*argv));
+	    xcalloc((size_t)c->nwords + SSH_WORDS_ADDED, sizeof(*argv));
 
 	if (m->on) {
 		forwards[0] = opt_local;
@@ -4721,10 +4634,10 @@ main_ssh_argv(
 		forwards[2] = opt_remote;
 		forwards[3] = m->remote;
 	}
-	ssh_words(argv + 1, (char *)(uintptr_t)set->path, c, forwards,
+	ssh_words(argv, (char *)(uintptr_t)set->path, c, forwards,
 	    set->port != NULL ? 0 : c->forwards_at,
 	    set->ntservice && !c->no_command);
-	return argv + 1;
+	return argv;
 }
 
 /* The exit handler: removes what was made. */
