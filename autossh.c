@@ -32,9 +32,7 @@
  * and main.
  */
 
-#ifdef HAVE_CONFIG_H
 #include "config.h"
-#endif
 
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -67,23 +65,20 @@
 #include <unistd.h>
 
 #ifdef HAVE_SYS_RANDOM_H
-#include <sys/random.h>
+#include <sys/random.h> /* getentropy, on macOS */
 #endif
-#ifdef HAVE_SYS_TIMERFD_H
+#ifdef HAVE_TIMERFD_CREATE
 #include <sys/timerfd.h>
 #endif
-#ifdef HAVE_SYS_PRCTL_H
+#ifdef HAVE_PRCTL
 #include <sys/prctl.h>
 #endif
-#ifdef HAVE_SYS_PROCCTL_H
+#ifdef HAVE_PROCCTL
 #include <sys/procctl.h>
 #endif
 
 /* ---- constants and types ---------------------------------------------- */
 
-#ifndef PATH_SSH
-#define PATH_SSH "/usr/bin/ssh" /* configure knows better */
-#endif
 #ifndef _PATH_LOG
 #define _PATH_LOG "/dev/log"
 #endif
@@ -209,7 +204,7 @@ struct cmdline {
 
 /* ---- systems: what not every system has, and its stand-in -------------- */
 
-#ifdef CLOCK_BOOTTIME
+#if HAVE_DECL_CLOCK_BOOTTIME
 #define CLOCK_STEADY CLOCK_BOOTTIME /* counts suspended time too */
 #else
 #define CLOCK_STEADY CLOCK_MONOTONIC
@@ -227,27 +222,14 @@ fd_cloexec_nonblock(int fd)
 }
 
 /*
- * What pipe(2), socket(2) and accept(2) make, but for ourselves: close-on-exec
- * and non-blocking, from birth where the system has that.
+ * pipe_open(), socket_open() and socket_accept() are pipe(2), socket(2) and
+ * accept(2) with descriptors that are close-on-exec and non-blocking.
  */
-#if defined(SOCK_CLOEXEC) && defined(SOCK_NONBLOCK) &&                         \
-    (defined(_GNU_SOURCE) || !defined(__linux__))
+#ifdef HAVE_PIPE2
 static int
 pipe_open(int fds[2])
 {
 	return pipe2(fds, O_CLOEXEC | O_NONBLOCK);
-}
-
-static int
-socket_open(int family, int type)
-{
-	return socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-}
-
-static int
-socket_accept(int fd)
-{
-	return accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 }
 #else
 static int
@@ -259,13 +241,29 @@ pipe_open(int fds[2])
 	fd_cloexec_nonblock(fds[1]);
 	return 0;
 }
+#endif
 
+#if HAVE_DECL_SOCK_CLOEXEC && HAVE_DECL_SOCK_NONBLOCK
+static int
+socket_open(int family, int type)
+{
+	return socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+}
+#else
 static int
 socket_open(int family, int type)
 {
 	return fd_cloexec_nonblock(socket(family, type, 0));
 }
+#endif
 
+#ifdef HAVE_ACCEPT4
+static int
+socket_accept(int fd)
+{
+	return accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+#else
 static int
 socket_accept(int fd)
 {
@@ -276,10 +274,10 @@ socket_accept(int fd)
 /*
  * A timer that wakes poll() at a time on CLOCK_STEADY; the timeout of poll()
  * itself stands still while the system is suspended.  timer_open() returns a
- * descriptor to wait for, or -1: there is no such timer.  timer_set() sets it
- * to expire at DUE (ms) and returns false where it cannot.
+ * descriptor to wait for, or -1 if the system has no such timer.  timer_set()
+ * sets it to expire at DUE (ms) and returns false if it cannot.
  */
-#ifdef HAVE_SYS_TIMERFD_H
+#ifdef HAVE_TIMERFD_CREATE
 static int
 timer_open(void)
 {
@@ -317,11 +315,11 @@ timer_set(int fd, int64_t due)
 #endif
 
 /*
- * set_pdeathsig() has the kernel end this process with SIGTERM when its parent
- * dies; it is called in the child, before exec.  disable_tracing() keeps this
- * process from being dumped and traced.
+ * set_pdeathsig() makes the kernel send SIGTERM to this process when its parent
+ * dies; the child calls it before exec.  disable_tracing() protects this
+ * process from ptrace(2) and core dumps.
  */
-#if defined(PR_SET_PDEATHSIG) && defined(PR_SET_DUMPABLE)
+#if defined(HAVE_PRCTL)
 static void
 set_pdeathsig(void)
 {
@@ -333,7 +331,7 @@ disable_tracing(void)
 {
 	(void)prctl(PR_SET_DUMPABLE, 0);
 }
-#elif defined(PROC_PDEATHSIG_CTL) && defined(PROC_TRACE_CTL)
+#elif defined(HAVE_PROCCTL)
 static void
 set_pdeathsig(void)
 {
@@ -361,8 +359,16 @@ disable_tracing(void)
 }
 #endif
 
-/* Says who is at the other end of the local socket FD. */
-#if defined(SO_PEERCRED) && defined(__linux__)
+/* Sets *UID to the user id of the peer of FD, a local socket. */
+#ifdef HAVE_GETPEEREID
+static bool
+peer_uid(int fd, uid_t *uid)
+{
+	gid_t gid;
+
+	return getpeereid(fd, uid, &gid) == 0;
+}
+#else
 static bool
 peer_uid(int fd, uid_t *uid)
 {
@@ -374,47 +380,45 @@ peer_uid(int fd, uid_t *uid)
 	*uid = peer.uid;
 	return true;
 }
-#else
-static bool
-peer_uid(int fd, uid_t *uid)
-{
-	gid_t gid;
+#endif
 
-	return getpeereid(fd, uid, &gid) == 0;
+#ifndef HAVE_GETENTROPY
+/* getentropy(3) from /dev/urandom, which gives what is asked for at once. */
+static int
+getentropy_urandom(void *buffer, size_t size)
+{
+	int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+	ssize_t n = -1;
+
+	if (fd != -1) {
+		n = read(fd, buffer, size);
+		close(fd);
+	}
+	return n == (ssize_t)size ? 0 : -1;
 }
+#define getentropy getentropy_urandom
 #endif
 
 #ifndef HAVE_EXPLICIT_BZERO
-/* Overwrites memory in a way that the compiler cannot optimise away. */
+/* explicit_bzero(3): the compiler may not drop writes to volatile memory. */
 static void
-explicit_bzero(void *memory, size_t size)
+explicit_bzero_volatile(void *memory, size_t size)
 {
 	volatile unsigned char *p = memory;
 
 	while (size-- > 0)
 		*p++ = 0;
 }
+#define explicit_bzero explicit_bzero_volatile
 #endif
 
-/* Leaves memory out of core dumps, should disable_tracing() not prevent one. */
-#if defined(MADV_DONTDUMP)
-#define MADV_LEAVE_OUT MADV_DONTDUMP
-#elif defined(MADV_NOCORE)
-#define MADV_LEAVE_OUT MADV_NOCORE
-#endif
-#ifdef MADV_LEAVE_OUT
-static void
-memory_leave_out_of_dumps(void *memory, size_t size)
-{
-	(void)madvise(memory, size, MADV_LEAVE_OUT);
-}
+/* madvise(2): leave this memory out of core dumps. */
+#if HAVE_DECL_MADV_DONTDUMP
+#define MADV_NO_DUMP MADV_DONTDUMP
+#elif HAVE_DECL_MADV_NOCORE
+#define MADV_NO_DUMP MADV_NOCORE
 #else
-static void
-memory_leave_out_of_dumps(void *memory, size_t size)
-{
-	(void)memory;
-	(void)size;
-}
+#define MADV_NO_DUMP MADV_NORMAL
 #endif
 
 /* ---- small helpers ----------------------------------------------------- */
@@ -2486,7 +2490,7 @@ secrets_open(void)
 
 	if (page == MAP_FAILED)
 		die("out of memory");
-	memory_leave_out_of_dumps(page, sizeof(*secrets));
+	(void)madvise(page, sizeof(*secrets), MADV_NO_DUMP);
 	disable_tracing();
 	secrets = page;
 }

@@ -19,9 +19,7 @@
  *			SIGKILL; prints when, as NS
  */
 
-#ifdef HAVE_CONFIG_H
 #include "config.h"
-#endif
 
 #include <sys/types.h>
 #include <sys/wait.h>

@@ -84,9 +84,7 @@
  *				died and was not waited for); then CMD
  */
 
-#ifdef HAVE_CONFIG_H
 #include "config.h"
-#endif
 
 #include <sys/file.h>
 #include <sys/resource.h>
@@ -120,7 +118,7 @@
 #define MAX_RELAYS 200
 #define MAX_FORWARDS 16
 
-#ifndef _GNU_SOURCE /* unistd.h has it then */
+#if !HAVE_DECL_ENVIRON
 extern char **environ;
 #endif
 

@@ -9,9 +9,7 @@
  * Built where configure was given --enable-fuzzing; fuzz.sh runs all targets.
  */
 
-#ifdef HAVE_CONFIG_H
 #include "config.h"
-#endif
 
 #include <limits.h>
 #include <poll.h>

@@ -21,9 +21,7 @@
  * The first violation ends it, with the events that led there and status 1.
  */
 
-#ifdef HAVE_CONFIG_H
 #include "config.h"
-#endif
 
 #include <sys/mman.h>
 #include <sys/socket.h>
