@@ -142,6 +142,33 @@ struct address {
 	socklen_t len;
 };
 
+/* What the supervisor is doing. */
+enum state {
+	WAITING,  /* for the next start of ssh */
+	RUNNING,  /* ssh runs */
+	STOPPING, /* ssh has been told to end */
+	DONE,     /* autossh exits */
+	NSTATES
+};
+
+/* What can happen.  X_run() of a part returns one of these. */
+enum event {
+	EV_NONE,
+	EV_EXIT,          /* a signal to exit */
+	EV_RESTART,       /* SIGUSR1 */
+	EV_PROD,          /* SIGHUP */
+	EV_TERMINAL_GONE, /* SIGHUP, and the session has lost its terminal */
+	EV_CALLER_GONE,   /* who waited for -f was interrupted */
+	EV_LIFETIME,      /* AUTOSSH_MAXLIFETIME is over */
+	EV_DEADLINE,      /* the deadline of the state has come */
+	EV_EXECUTED,      /* exec(2) of ssh has succeeded */
+	EV_CHILD_GONE,    /* ssh has been reaped */
+	EV_TEST_PASSED,
+	EV_TEST_FAILED,
+	EV_REJECTED, /* ssh asks again: the answer was wrong */
+	NEVENTS
+};
+
 /* The AUTOSSH_ variables; see settings_table.  Constant once read. */
 struct settings {
 	int64_t debug;
@@ -1956,8 +1983,6 @@ enum test_phase {
 	TEST_AWAIT    /* waiting for it to come back */
 };
 
-enum test_result { TEST_OPEN, TEST_PASSED, TEST_FAILED };
-
 struct monitor {
 	/* constant once set up */
 	const struct timing *timing;
@@ -1993,7 +2018,7 @@ struct monitor {
 	bool passed; /* a test of this ssh has */
 	int64_t tests, failures;
 	int64_t round_trip_ms; /* of the last test that passed; -1: none */
-	int64_t passed_at_ms;  /* its end, of the wall clock */
+	int64_t passed_wall;   /* its end, of the wall clock */
 
 	struct conn conns[CONNS_MAX]; /* [0] is the echo */
 };
@@ -2208,8 +2233,8 @@ test_level(const struct monitor *m)
 	return m->probe ? LOG_DEBUG : LOG_INFO;
 }
 
-/* Begins a test.  TEST_FAILED: it could not even begin. */
-static enum test_result
+/* Begins a test.  EV_TEST_FAILED: it could not even begin. */
+static enum event
 test_begin(struct monitor *m, int64_t now)
 {
 	m->next_due = NEVER;
@@ -2221,33 +2246,33 @@ test_begin(struct monitor *m, int64_t now)
 	m->due = now + m->timeout_ms * (m->echo ? 2 : 1);
 	if (!test_line(m)) {
 		log_msg(test_level(m), "no random number: %s", strerror(errno));
-		return TEST_FAILED;
+		return EV_TEST_FAILED;
 	}
 	m->send_fd = socket_open(m->send.sa.any.sa_family, SOCK_STREAM);
 	if (m->send_fd == -1) {
 		log_msg(
 		    test_level(m), "no socket for a test: %s", strerror(errno));
-		return TEST_FAILED;
+		return EV_TEST_FAILED;
 	}
 	m->phase = TEST_CONNECT;
 	if (connect(m->send_fd, &m->send.sa.any, m->send.len) == -1 &&
 	    errno != EINPROGRESS && errno != EINTR) {
 		log_msg(test_level(m), "cannot connect to ssh: %s",
 		    strerror(errno));
-		return TEST_FAILED;
+		return EV_TEST_FAILED;
 	}
-	return TEST_OPEN;
+	return EV_NONE;
 }
 
 /* Sees whether the connection to ssh has been made. */
-static enum test_result
+static enum event
 test_connected(struct monitor *m, const struct waitset *set)
 {
 	int error = 0;
 	socklen_t len = sizeof(error);
 
 	if (!waitset_ready(set, m->send_fd))
-		return TEST_OPEN;
+		return EV_NONE;
 	if (getsockopt(m->send_fd, SOL_SOCKET, SO_ERROR, &error, &len) == -1)
 		error = errno;
 	if (error == 0 && fd_meets_itself(m->send_fd))
@@ -2255,29 +2280,29 @@ test_connected(struct monitor *m, const struct waitset *set)
 	if (error != 0) {
 		log_msg(test_level(m), "cannot connect to ssh: %s",
 		    strerror(error));
-		return TEST_FAILED;
+		return EV_TEST_FAILED;
 	}
 	m->phase = TEST_SEND;
-	return TEST_OPEN;
+	return EV_NONE;
 }
 
 /* Sends what the connection takes of the line. */
-static enum test_result
+static enum event
 test_send(struct monitor *m)
 {
 	ssize_t n =
 	    send(m->send_fd, m->line + m->sent, m->len - m->sent, MSG_NOSIGNAL);
 
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
-		return TEST_OPEN;
+		return EV_NONE;
 	if (n == -1) {
 		log_msg(
 		    test_level(m), "cannot send to ssh: %s", strerror(errno));
-		return TEST_FAILED;
+		return EV_TEST_FAILED;
 	}
 	m->sent += (size_t)n;
 	if (m->sent < m->len)
-		return TEST_OPEN;
+		return EV_NONE;
 	m->phase = TEST_AWAIT;
 	if (m->echo) {
 		m->conns[0].fd = m->send_fd;
@@ -2285,11 +2310,11 @@ test_send(struct monitor *m)
 		m->conns[0].due = m->due;
 		m->nconns = 1;
 	}
-	return TEST_OPEN;
+	return EV_NONE;
 }
 
-/* Reads what caller I has sent.  TEST_FAILED: it is not ours. */
-static enum test_result
+/* Reads what caller I has sent.  EV_TEST_FAILED: it is not ours. */
+static enum event
 conn_read(struct monitor *m, int i)
 {
 	struct conn *c = &m->conns[i];
@@ -2297,14 +2322,14 @@ conn_read(struct monitor *m, int i)
 	ssize_t n = read(c->fd, bytes, sizeof(bytes));
 
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
-		return TEST_OPEN;
+		return EV_NONE;
 	if (n <= 0)
-		return TEST_FAILED;
+		return EV_TEST_FAILED;
 	n = line_match(m->line, m->len, c->matched, bytes, (size_t)n);
 	if (n == -1)
-		return TEST_FAILED;
+		return EV_TEST_FAILED;
 	c->matched = (size_t)n;
-	return c->matched == m->len ? TEST_PASSED : TEST_OPEN;
+	return c->matched == m->len ? EV_TEST_PASSED : EV_NONE;
 }
 
 /* The caller that has been silent for longest. */
@@ -2358,29 +2383,29 @@ monitor_accept(struct monitor *m, const struct waitset *set, int64_t now)
 }
 
 /* Hears the conns.  Strangers are dropped; the echo has no second chance. */
-static enum test_result
+static enum event
 conns_read(struct monitor *m, const struct waitset *set, int64_t now)
 {
 	int i;
 
 	for (i = m->nconns - 1; i >= 0; i--) {
-		enum test_result r = TEST_OPEN;
+		enum event r = EV_NONE;
 
 		/* what has come counts, even if we are late to see it */
 		if (waitset_ready(set, m->conns[i].fd))
 			r = conn_read(m, i);
-		if (r == TEST_PASSED)
+		if (r == EV_TEST_PASSED)
 			return r;
-		if (r == TEST_OPEN && now < m->conns[i].due)
+		if (r == EV_NONE && now < m->conns[i].due)
 			continue;
 		log_msg(m->echo ? test_level(m) : LOG_DEBUG,
-		    r == TEST_OPEN ? "timeout waiting for the test message"
-				   : "what came is not the test message");
+		    r == EV_NONE ? "timeout waiting for the test message"
+				 : "what came is not the test message");
 		conn_drop(m, i);
 		if (m->echo)
-			return TEST_FAILED;
+			return EV_TEST_FAILED;
 	}
-	return TEST_OPEN;
+	return EV_NONE;
 }
 
 static void
@@ -2401,42 +2426,42 @@ monitor_prepare(const struct monitor *m, struct waitset *set)
 }
 
 /* Takes the test that is under way a step further. */
-static enum test_result
+static enum event
 test_step(struct monitor *m, const struct waitset *set, int64_t now)
 {
-	enum test_result r = TEST_OPEN;
+	enum event r = EV_NONE;
 
 	if (m->phase == TEST_NONE)
 		r = test_begin(m, now);
 	else if (m->phase == TEST_CONNECT)
 		r = test_connected(m, set);
-	if (r == TEST_OPEN && m->phase == TEST_SEND)
+	if (r == EV_NONE && m->phase == TEST_SEND)
 		r = test_send(m);
-	if (r == TEST_OPEN)
+	if (r == EV_NONE)
 		r = conns_read(m, set, now);
-	if (r != TEST_OPEN || (m->due != NEVER && now < m->due))
+	if (r != EV_NONE || (m->due != NEVER && now < m->due))
 		return r;
 	if (m->nconns > 0) {
 		m->due = NEVER; /* hear them out, and nobody new */
 		return r;
 	}
 	log_msg(test_level(m), "timeout polling to accept read connection");
-	return TEST_FAILED;
+	return EV_TEST_FAILED;
 }
 
 /* Notes how a test has ended and plans the next.  Returns what follows. */
-static enum test_result
-test_end(struct monitor *m, enum test_result r, int64_t now)
+static enum event
+test_end(struct monitor *m, enum event r, int64_t now)
 {
 	test_close(m);
 	m->next_due = now + m->timing->poll_ms;
-	if (r == TEST_FAILED && m->probe) {
+	if (r == EV_TEST_FAILED && m->probe) {
 		m->probe_gap += m->probe_gap / 2;
 		m->next_due = earlier(now + m->probe_gap, m->first_due);
-		return TEST_OPEN;
+		return EV_NONE;
 	}
 	m->tests++;
-	if (r == TEST_FAILED) {
+	if (r == EV_TEST_FAILED) {
 		m->failures++;
 		return r;
 	}
@@ -2444,22 +2469,22 @@ test_end(struct monitor *m, enum test_result r, int64_t now)
 		m->next_due = m->first_due;
 	m->passed = true;
 	m->round_trip_ms = now - m->begun;
-	m->passed_at_ms = wall_ms();
+	m->passed_wall = wall_ms();
 	return r;
 }
 
-/* TEST_PASSED or TEST_FAILED: a test has just ended so.  Else TEST_OPEN. */
-static enum test_result
+/* EV_TEST_PASSED or EV_TEST_FAILED: a test has just ended so.  Else EV_NONE. */
+static enum event
 monitor_run(struct monitor *m, const struct waitset *set, int64_t now)
 {
-	enum test_result r = TEST_OPEN;
+	enum event r = EV_NONE;
 
 	if (m->phase != TEST_NONE && m->probe && now >= m->first_due)
 		monitor_repeat(m, now);
 	if (m->phase != TEST_NONE || now >= m->next_due)
 		r = test_step(m, set, now);
 	monitor_accept(m, set, now);
-	return r == TEST_OPEN ? r : test_end(m, r, now);
+	return r == EV_NONE ? r : test_end(m, r, now);
 }
 
 /* ---- passphrase: where it comes from ----------------------------------- */
@@ -3198,13 +3223,13 @@ askpass_prepare(const struct askpass_server *a, struct waitset *set)
 }
 
 /*
- * Returns false if ssh has asked the same again: the answer is wrong, and must
- * not be given a second time.  The question stays open until ssh is ended.
+ * EV_REJECTED: ssh has asked the same again.  The answer is wrong, and must not
+ * be given a second time.  The question stays open until ssh is ended.
  */
-static bool
+static enum event
 askpass_run(struct askpass_server *a, const struct waitset *set, int64_t now)
 {
-	bool right = true;
+	enum event event = EV_NONE;
 	int i;
 
 	for (i = a->nrequests - 1; i >= 0; i--)
@@ -3213,10 +3238,10 @@ askpass_run(struct askpass_server *a, const struct waitset *set, int64_t now)
 		if (a->requests[i].complete &&
 		    a->requests[i].command_fd == -1 &&
 		    !request_handle(a, i, now))
-			right = false;
+			event = EV_REJECTED;
 	}
 	askpass_accept(a, set, now);
-	return right;
+	return event;
 }
 
 /* ---- the helper: what ssh runs as SSH_ASKPASS --------------------------- */
@@ -3522,16 +3547,31 @@ notify_stopping(struct notify *n)
 	n->stopping = true;
 }
 
-/* How the tunnel stands, for machines; times of the wall clock in ms. */
-struct metrics {
-	int64_t up;
+/* ---- status: one line for people, metrics for machines ----------------- */
+
+/* A snapshot of the supervisor.  Times of the wall clock, in ms. */
+struct status {
+	enum state state;
+	bool up;
+	bool monitored;
+	bool testing; /* a test is under way */
+	bool passed;  /* a test of this ssh has passed */
+	pid_t pid;
 	int64_t starts;
-	int64_t started_at_ms; /* 0: never */
-	int64_t tests;
-	int64_t failures;
-	int64_t round_trip_ms; /* -1: no test has passed */
-	int64_t passed_at_ms;  /* 0: no test has passed */
-	int64_t next_start_ms; /* 0: none is due */
+	int64_t since_ms;      /* how long this ssh has run */
+	int64_t start_in_ms;   /* WAITING: until the next start */
+	int64_t test_in_ms;    /* until the next test; NEVER */
+	const char *last_line; /* what ssh last wrote to stderr, or "" */
+	struct metrics {
+		int64_t up;
+		int64_t starts;
+		int64_t started_wall; /* 0: never */
+		int64_t tests;
+		int64_t failures;
+		int64_t round_trip_ms;   /* -1: no test has passed */
+		int64_t passed_wall;     /* 0: no test has passed */
+		int64_t next_start_wall; /* 0: none is due */
+	} metrics;
 };
 
 static const struct metric {
@@ -3545,7 +3585,7 @@ static const struct metric {
 	{ "autossh_starts_total", "counter", "How often ssh was started.",
 	    false, AT(starts) },
 	{ "autossh_start_timestamp_seconds", "gauge",
-	    "When ssh was last started.", true, AT(started_at_ms) },
+	    "When ssh was last started.", true, AT(started_wall) },
 	{ "autossh_tests_total", "counter", "How many tests have ended.", false,
 	    AT(tests) },
 	{ "autossh_test_failures_total", "counter",
@@ -3554,10 +3594,10 @@ static const struct metric {
 	    "Round trip of the last test that passed.", true,
 	    AT(round_trip_ms) },
 	{ "autossh_last_test_timestamp_seconds", "gauge",
-	    "When a test last passed.", true, AT(passed_at_ms) },
+	    "When a test last passed.", true, AT(passed_wall) },
 	{ "autossh_next_start_timestamp_seconds", "gauge",
 	    "When ssh is due to be started; 0: no start is due.", true,
-	    AT(next_start_ms) },
+	    AT(next_start_wall) },
 #undef AT
 };
 
@@ -3604,6 +3644,89 @@ metrics_text(
 			n += (size_t)snprintf(
 			    buf + n, size - n, "%" PRId64 "\n", value);
 	}
+}
+
+/* Writes a length of time for people: 3d04h, 2h05m, 1m30s, 7s. */
+static const char *
+span_text(int64_t ms, char buf[32])
+{
+	int64_t s = ms < 0 ? 0 : ms / 1000;
+
+	if (s >= 86400)
+		snprintf(buf, 32, "%" PRId64 "d%02dh", s / 86400,
+		    (int)(s % 86400 / 3600));
+	else if (s >= 3600)
+		snprintf(
+		    buf, 32, "%dh%02dm", (int)(s / 3600), (int)(s % 3600 / 60));
+	else if (s >= 60)
+		snprintf(buf, 32, "%dm%02ds", (int)(s / 60), (int)(s % 60));
+	else
+		snprintf(buf, 32, "%ds", (int)s);
+	return buf;
+}
+
+/* What ssh last wrote, behind a reason: " (ssh: TEXT)", or nothing. */
+static const char *
+last_stderr(const char *line, char buf[STDERR_LINE_MAX + 16])
+{
+	buf[0] = '\0';
+	if (line[0] != '\0')
+		snprintf(buf, STDERR_LINE_MAX + 16, " (ssh: %s)", line);
+	return buf;
+}
+
+/* One line for the service manager: nothing that changes by itself. */
+static void
+status_summary(const struct status *st, char *buf, size_t size)
+{
+	char last[STDERR_LINE_MAX + 16];
+
+	last_stderr(st->last_line, last);
+	if (st->state == DONE)
+		snprintf(buf, size, "stopped");
+	else if (st->state == WAITING && st->start_in_ms <= 0)
+		snprintf(buf, size, "starting ssh (start %" PRId64 ")%s",
+		    st->starts + 1, last);
+	else if (st->state == WAITING)
+		snprintf(buf, size,
+		    "down, start %" PRId64 " in %" PRId64 " s%s",
+		    st->starts + 1, (st->start_in_ms + 999) / 1000, last);
+	else
+		snprintf(buf, size, "%s, ssh pid %ld (start %" PRId64 ")",
+		    st->state == STOPPING ? "ending"
+		    : st->up              ? "up"
+					  : "started",
+		    (long)st->pid, st->starts);
+}
+
+/* The answer to SIGUSR2. */
+static void
+status_text(const struct status *st, char *buf, size_t size)
+{
+	time_t passed_wall = (time_t)(st->metrics.passed_wall / 1000);
+	char span[32], test[64] = "", next[64] = "", clock[16];
+	struct tm tm;
+
+	if (st->state != RUNNING) {
+		status_summary(st, buf, size);
+		return;
+	}
+	if (!st->monitored)
+		snprintf(test, sizeof(test), ", not monitored");
+	else if (!st->passed)
+		snprintf(test, sizeof(test), ", no test has passed yet");
+	else if (localtime_r(&passed_wall, &tm) != NULL &&
+		 strftime(clock, sizeof(clock), "%H:%M:%S", &tm) > 0)
+		snprintf(test, sizeof(test), ", last test %" PRId64 " ms at %s",
+		    st->metrics.round_trip_ms, clock);
+	if (st->testing)
+		snprintf(next, sizeof(next), ", testing now");
+	else if (st->test_in_ms != NEVER)
+		snprintf(next, sizeof(next), ", next in %" PRId64 " s",
+		    (st->test_in_ms + 999) / 1000);
+	snprintf(buf, size, "%s %s, ssh pid %ld (start %" PRId64 ")%s%s",
+	    st->up ? "up" : "started", span_text(st->since_ms, span),
+	    (long)st->pid, st->starts, test, next);
 }
 
 /* ---- pidfile and background -------------------------------------------- */
@@ -3741,6 +3864,52 @@ background_ready(int *fd)
 
 /* ---- the ssh process --------------------------------------------------- */
 
+/* The present ssh.  Reset when it has been reaped. */
+struct ssh {
+	pid_t pid;       /* -1: none */
+	int64_t started; /* ms */
+	int status;      /* of waitpid(2), once it is gone */
+	int exec_fd;     /* reports exec(2); -1: it has */
+	int exec_error;  /* errno of a failed exec(2), else 0 */
+	bool up;         /* the tunnel is known to be up */
+	bool killed;     /* SIGKILL was sent */
+	int64_t suspend; /* when to stop as ssh has stopped; NEVER */
+};
+
+static void
+ssh_reset(struct ssh *ssh)
+{
+	memset(ssh, 0, sizeof(*ssh));
+	ssh->pid = ssh->exec_fd = -1;
+	ssh->suspend = NEVER;
+}
+
+static void
+ssh_prepare(const struct ssh *ssh, struct waitset *set)
+{
+	waitset_fd(set, ssh->exec_fd, POLLIN);
+	waitset_until(set, ssh->suspend);
+}
+
+/* Reads what became of exec(2).  EV_EXECUTED: ssh runs. */
+static enum event
+ssh_run(struct ssh *ssh, int64_t now)
+{
+	ssize_t n;
+
+	if (now >= ssh->suspend) {
+		ssh->suspend = NEVER;
+		(void)raise(SIGTSTP);
+	}
+	if (ssh->exec_fd == -1)
+		return EV_NONE;
+	n = read(ssh->exec_fd, &ssh->exec_error, sizeof(ssh->exec_error));
+	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+		return EV_NONE;
+	fd_close(&ssh->exec_fd);
+	return n == 0 ? EV_EXECUTED : EV_NONE;
+}
+
 /*
  * In the child: executes ssh with STDERR_FD as its standard error (-1: the
  * caller's) and, unless HELPER is NULL, that program to answer its questions.
@@ -3790,11 +3959,12 @@ ssh_spawn(char **argv, const char *helper, const struct signals *signals,
 
 /* ---- supervisor: one ssh after the other ------------------------------- */
 
-enum supervisor_state {
-	WAITING, /* to be started at start_due */
-	RUNNING,
-	STOPPING, /* told to end; what then is in after */
-	DONE      /* exit with status */
+/* What follows when ssh has gone. */
+enum want {
+	WANT_NONE,        /* how it died decides */
+	WANT_RESTART,     /* start it again, after a pause if one is due */
+	WANT_RESTART_NOW, /* start it again at once */
+	WANT_EXIT         /* exit with status */
 };
 
 struct supervisor {
@@ -3804,34 +3974,21 @@ struct supervisor {
 	const struct timing *timing;
 	struct signals signals;
 	char **argv;      /* ssh's */
-	int64_t life_due; /* end of the lifetime; NEVER */
+	int64_t lifetime; /* its end, in ms; NEVER */
 	struct terminal terminal;
 
-	enum supervisor_state state;
-	int status;
+	enum state state;
+	int64_t deadline; /* of the state; see enter() */
+	enum want want;
+	int status; /* WANT_EXIT: the exit status */
+	int exit_signal;
 	int starts;
 	int tries;
-	int64_t start_due;     /* WAITING */
-	int64_t started_at;    /* the last start */
-	int64_t started_at_ms; /* the same, of the wall clock; 0: none yet */
-	int64_t up_due;        /* when it has lived long enough to be up */
-	int64_t up_since;      /* the tunnel stands; -1: not known to */
-
-	pid_t ssh;        /* -1: none */
-	int exec_fd;      /* of ssh_spawn(), until it has told */
-	int exec_error;   /* why ssh could not be executed; 0 */
-	int64_t stop_due; /* when to stop as ssh has stopped */
-
-	/* STOPPING */
-	enum after_end {
-		AFTER_RESTART,
-		AFTER_EXIT, /* with status */
-	} after;
-	bool killed;
-	int64_t kill_due; /* when to SIGKILL; when to give up */
+	int64_t started_wall; /* the last start, in ms; 0: none yet */
+	int denials; /* so many ssh one after the other were not let in */
+	struct ssh ssh;
 
 	struct ssh_stderr ssh_stderr;
-	int denials; /* so many ssh one after the other were not let in */
 	struct notify notify;
 	bool status_failed; /* the status file could not be written */
 	int ready_fd;       /* of background_start() */
@@ -3844,111 +4001,46 @@ struct supervisor {
 	char self[PATH_MAX]; /* the program file of autossh */
 };
 
-/* Writes a length of time for people: 3d04h, 2h05m, 1m30s, 7s. */
-static const char *
-span_text(int64_t ms, char buf[32])
-{
-	int64_t s = ms < 0 ? 0 : ms / 1000;
-
-	if (s >= 86400)
-		snprintf(buf, 32, "%" PRId64 "d%02dh", s / 86400,
-		    (int)(s % 86400 / 3600));
-	else if (s >= 3600)
-		snprintf(
-		    buf, 32, "%dh%02dm", (int)(s / 3600), (int)(s % 3600 / 60));
-	else if (s >= 60)
-		snprintf(buf, 32, "%dm%02ds", (int)(s / 60), (int)(s % 60));
-	else
-		snprintf(buf, 32, "%ds", (int)s);
-	return buf;
-}
-
-/* What ssh last said, to stand behind a reason: " (ssh: TEXT)", or nothing. */
-static const char *
-last_stderr(const struct supervisor *s, char buf[STDERR_LINE_MAX + 16])
-{
-	buf[0] = '\0';
-	if (s->ssh_stderr.last[0] != '\0')
-		snprintf(buf, STDERR_LINE_MAX + 16, " (ssh: %s)",
-		    s->ssh_stderr.last);
-	return buf;
-}
-
-/* Writes into BUF how the tunnel stands, without what changes by itself. */
 static void
-supervisor_summary(
-    const struct supervisor *s, int64_t now, char *buf, size_t size)
-{
-	char words[STDERR_LINE_MAX + 16];
-
-	if (s->state == DONE)
-		snprintf(buf, size, "stopped");
-	else if (s->state == WAITING && s->start_due <= now)
-		snprintf(buf, size, "starting ssh (start %d)%s", s->starts + 1,
-		    last_stderr(s, words));
-	else if (s->state == WAITING)
-		snprintf(buf, size, "down, start %d in %" PRId64 " s%s",
-		    s->starts + 1, (s->start_due - now + 999) / 1000,
-		    last_stderr(s, words));
-	else
-		snprintf(buf, size, "%s, ssh pid %ld (start %d)",
-		    s->state == STOPPING ? "ending"
-		    : s->up_since == -1  ? "started"
-					 : "up",
-		    (long)s->ssh, s->starts);
-}
-
-/* Writes into BUF how the tunnel stands at this moment. */
-static void
-supervisor_status(
-    const struct supervisor *s, int64_t now, char *buf, size_t size)
+supervisor_status(const struct supervisor *s, struct status *st, int64_t now)
 {
 	const struct monitor *m = &s->monitor;
-	int64_t since = s->up_since == -1 ? s->started_at : s->up_since;
-	time_t passed_at = (time_t)(m->passed_at_ms / 1000);
-	char span[32], test[64] = "", next[64] = "", clock[16];
-	struct tm tm;
 
-	if (s->state != RUNNING) {
-		supervisor_summary(s, now, buf, size);
-		return;
-	}
-	if (!m->on)
-		snprintf(test, sizeof(test), ", not monitored");
-	else if (!m->passed)
-		snprintf(test, sizeof(test), ", no test has passed yet");
-	else if (localtime_r(&passed_at, &tm) != NULL &&
-		 strftime(clock, sizeof(clock), "%H:%M:%S", &tm) > 0)
-		snprintf(test, sizeof(test), ", last test %" PRId64 " ms at %s",
-		    m->round_trip_ms, clock);
-	if (m->phase != TEST_NONE)
-		snprintf(next, sizeof(next), ", testing now");
-	else if (m->next_due != NEVER)
-		snprintf(next, sizeof(next), ", next in %" PRId64 " s",
-		    (m->next_due - now + 999) / 1000);
-	snprintf(buf, size, "%s %s, ssh pid %ld (start %d)%s%s",
-	    s->up_since == -1 ? "started" : "up", span_text(now - since, span),
-	    (long)s->ssh, s->starts, test, next);
+	memset(st, 0, sizeof(*st));
+	st->state = s->state;
+	st->up = s->ssh.up;
+	st->monitored = m->on;
+	st->testing = m->phase != TEST_NONE;
+	st->passed = m->passed;
+	st->pid = s->ssh.pid;
+	st->starts = s->starts;
+	st->since_ms = now - s->ssh.started;
+	st->start_in_ms = s->state == WAITING ? s->deadline - now : 0;
+	st->test_in_ms = m->next_due == NEVER ? NEVER : m->next_due - now;
+	st->last_line = s->ssh_stderr.last;
+	st->metrics.up = s->ssh.up;
+	st->metrics.starts = s->starts;
+	st->metrics.started_wall = s->started_wall;
+	st->metrics.tests = m->tests;
+	st->metrics.failures = m->failures;
+	st->metrics.round_trip_ms = m->round_trip_ms;
+	st->metrics.passed_wall = m->passed_wall;
+	if (s->state == WAITING)
+		st->metrics.next_start_wall = wall_ms() + st->start_in_ms;
 }
 
-/* Writes the status file.  That it cannot be written is said once. */
+/* Writes the status file.  A failure is logged once. */
 static void
-supervisor_write_status(struct supervisor *s, int64_t now)
+supervisor_write_metrics(struct supervisor *s, int64_t now)
 {
-	const struct monitor *m = &s->monitor;
-	struct metrics st = { .up = s->up_since != -1,
-		.starts = s->starts,
-		.started_at_ms = s->started_at_ms,
-		.tests = m->tests,
-		.failures = m->failures,
-		.round_trip_ms = m->round_trip_ms,
-		.passed_at_ms = m->passed_at_ms };
 	char text[METRICS_MAX], shown[VALUE_SHOWN + 4];
+	struct status st;
 	bool written;
 
-	if (s->state == WAITING)
-		st.next_start_ms = wall_ms() + s->start_due - now;
-	metrics_text(&st, s->cmd->destination, text, sizeof(text));
+	if (s->settings->statusfile == NULL)
+		return;
+	supervisor_status(s, &st, now);
+	metrics_text(&st.metrics, s->cmd->destination, text, sizeof(text));
 	written = write_atomic(s->settings->statusfile, text);
 	if (!written && !s->status_failed)
 		log_msg(LOG_ERR, "cannot write status file \"%s\": %s",
@@ -3961,59 +4053,80 @@ static void
 supervisor_report(struct supervisor *s, int64_t now)
 {
 	char text[TEXT_MAX];
+	struct status st;
 
 	if (s->notify.fd != -1) {
-		supervisor_summary(s, now, text, sizeof(text));
+		supervisor_status(s, &st, now);
+		status_summary(&st, text, sizeof(text));
 		(void)notify_send(&s->notify, "STATUS=%s", text);
 	}
-	if (s->settings->statusfile != NULL)
-		supervisor_write_status(s, now);
+	supervisor_write_metrics(s, now);
 }
 
-/* The tunnel has turned out to be up. */
+/*
+ * Enters STATE.  EV_DEADLINE comes at DEADLINE (ms):
+ *	WAITING	ssh is to be started
+ *	RUNNING	ssh has lived long enough to count as up
+ *	STOPPING	SIGKILL, then no more waiting
+ * Nothing else writes state and deadline.
+ */
 static void
-supervisor_up(struct supervisor *s, int64_t now)
+enter(struct supervisor *s, enum state state, int64_t deadline, int64_t now)
 {
-	s->up_due = NEVER;
-	s->up_since = s->started_at;
-	notify_ready(&s->notify);
+	s->state = state;
+	s->deadline = deadline;
 	supervisor_report(s, now);
 }
 
-/* Enters DONE. */
 static void
-enter_done(struct supervisor *s, int64_t now, int status)
+enter_done(struct supervisor *s, int64_t now)
 {
-	s->state = DONE;
-	s->status = status;
 	ssh_stderr_new_window(&s->ssh_stderr);
 	notify_stopping(&s->notify);
-	supervisor_report(s, now);
+	enter(s, DONE, NEVER, now);
 }
 
-/* Enters WAITING, or the end if ssh was started often enough. */
 static void
-supervisor_wait(struct supervisor *s, int64_t now)
+request_exit(struct supervisor *s, int status, int64_t now)
+{
+	s->want = WANT_EXIT;
+	s->status = status;
+	enter_done(s, now);
+}
+
+/* Enters WAITING, or DONE if ssh has been started often enough. */
+static void
+enter_waiting(struct supervisor *s, int64_t now)
 {
 	int64_t poll_s = s->timing->poll_ms / 1000;
 	int64_t wait_s = 0;
 
 	if (s->settings->maxstart >= 0 && s->starts >= s->settings->maxstart) {
 		log_msg(LOG_INFO, "max start count reached; exiting");
-		enter_done(s, now, 0);
+		request_exit(s, 0, now);
 		return;
 	}
 	if (s->starts > 0) {
-		s->tries = policy_tries(s->tries, now - s->started_at, poll_s);
+		s->tries = policy_tries(s->tries, now - s->ssh.started, poll_s);
 		wait_s = policy_backoff(s->tries, poll_s);
 	}
 	log_msg(LOG_DEBUG, "checking for grace period, tries = %d", s->tries);
 	if (wait_s > 0)
 		log_msg(LOG_DEBUG, "sleeping for grace time %" PRId64 " secs",
 		    wait_s);
-	s->state = WAITING;
-	s->start_due = now + wait_s * 1000;
-	supervisor_report(s, now);
+	enter(s, WAITING, now + wait_s * 1000, now);
+}
+
+/* Ends ssh: SIGTERM now, SIGKILL at the deadline. */
+static void
+enter_stopping(struct supervisor *s, int64_t now)
+{
+	s->ssh.up = false;
+	s->ssh.suspend = NEVER;
+	monitor_reset(&s->monitor);
+	(void)kill(s->ssh.pid, SIGTERM);
+	(void)kill(s->ssh.pid, SIGCONT); /* a stopped ssh must be able to die */
+	enter(s, STOPPING, now + END_GRACE_MS, now);
 }
 
 /* Shows the exact command of a start, quoted as a shell would have it. */
@@ -4047,16 +4160,6 @@ supervisor_show_command(char **argv)
 	*t = '\0';
 	log_text(LOG_DEBUG, text);
 	free(text);
-}
-
-/* ssh could not be started at all, as has been said. */
-static void
-supervisor_start_failed(struct supervisor *s, int64_t now)
-{
-	if (s->starts == 1)
-		enter_done(s, now, 1);
-	else
-		supervisor_wait(s, now);
 }
 
 /*
@@ -4103,22 +4206,33 @@ supervisor_spawn(struct supervisor *s)
 	}
 	private_name(PRIVATE_LINK, helper);
 	supervisor_show_command(s->argv);
-	s->exec_error = 0;
-	s->ssh = ssh_spawn(s->argv, answers ? helper : NULL, &s->signals,
-	    s->ssh_stderr.write_fd, &s->exec_fd);
-	if (s->ssh == -1)
-		supervisor_report_exec(s, errno);
-	s->askpass_server.ssh = s->ssh;
-	return s->ssh != -1;
+	s->ssh.pid = ssh_spawn(s->argv, answers ? helper : NULL, &s->signals,
+	    s->ssh_stderr.write_fd, &s->ssh.exec_fd);
+	supervisor_report_exec(s, errno);
+	s->askpass_server.ssh = s->ssh.pid;
+	return s->ssh.pid != -1;
 }
 
-/* Enters RUNNING. */
+/* ssh could not be executed, as has been logged. */
 static void
-supervisor_start(struct supervisor *s, int64_t now)
+start_failed(struct supervisor *s, int64_t now)
 {
+	if (s->starts == 1)
+		request_exit(s, 1, now);
+	else
+		enter_waiting(s, now);
+}
+
+/* Starts ssh: enters RUNNING. */
+static void
+start_ssh(struct supervisor *s, int64_t now)
+{
+	bool counts_as_up = !s->monitor.on && s->timing->gate_ms > 0;
+
+	s->want = WANT_NONE;
 	s->starts++;
-	s->started_at = now;
-	s->started_at_ms = wall_ms();
+	s->ssh.started = now;
+	s->started_wall = wall_ms();
 	ssh_stderr_start(&s->ssh_stderr);
 	if (s->settings->maxstart > 0)
 		log_msg(LOG_INFO, "starting ssh (count %d of %" PRId64 ")",
@@ -4126,63 +4240,122 @@ supervisor_start(struct supervisor *s, int64_t now)
 	else
 		log_msg(LOG_INFO, "starting ssh (count %d)", s->starts);
 	if (!supervisor_spawn(s)) {
-		supervisor_start_failed(s, now);
+		start_failed(s, now);
 		return;
 	}
-	log_msg(LOG_INFO, "ssh child pid is %ld", (long)s->ssh);
-	s->state = RUNNING;
-	s->stop_due = NEVER;
-	s->up_since = -1;
-	s->up_due = s->monitor.on || s->timing->gate_ms == 0
-			? NEVER
-			: now + s->timing->gate_ms + 1;
+	log_msg(LOG_INFO, "ssh child pid is %ld", (long)s->ssh.pid);
 	monitor_start(&s->monitor, now);
-	supervisor_report(s, now);
+	enter(s, RUNNING, counts_as_up ? now + s->timing->gate_ms + 1 : NEVER,
+	    now);
 }
 
-/* Enters STOPPING. */
 static void
-enter_stopping(struct supervisor *s, int64_t now, enum after_end after)
+start_now(struct supervisor *s, int64_t now)
 {
-	s->state = STOPPING;
-	s->after = after;
-	s->killed = false;
-	s->kill_due = now + END_GRACE_MS;
-	s->up_since = -1;
-	s->up_due = NEVER;
-	monitor_reset(&s->monitor);
-	(void)kill(s->ssh, SIGTERM);
-	(void)kill(s->ssh, SIGCONT); /* a stopped ssh must be able to die */
-	supervisor_report(s, now);
+	enter(s, WAITING, now, now);
 }
 
-/* ssh does not end by itself. */
 static void
-supervisor_kill(struct supervisor *s, int64_t now)
+test_now(struct supervisor *s, int64_t now)
 {
-	log_msg(LOG_INFO, "ssh does not end, sending SIGKILL");
-	(void)kill(s->ssh, SIGKILL);
-	s->killed = true;
-	s->kill_due = now + KILL_WAIT_MS;
+	monitor_hurry(&s->monitor, now);
 }
 
-/* Ends autossh with STATUS as soon as ssh has ended. */
+/* The tunnel is known to be up. */
 static void
-request_exit(struct supervisor *s, int64_t now, int status)
+tunnel_up(struct supervisor *s, int64_t now)
 {
-	if (s->state == DONE)
+	if (!s->ssh.up) {
+		s->ssh.up = true;
+		notify_ready(&s->notify);
+		enter(s, RUNNING, NEVER, now);
+	} else {
+		supervisor_write_metrics(s, now);
+	}
+}
+
+static void
+test_passed(struct supervisor *s, int64_t now)
+{
+	pidfile_touch();
+	tunnel_up(s, now);
+}
+
+static void
+test_failed(struct supervisor *s, int64_t now)
+{
+	if (!s->monitor.passed)
+		log_msg(LOG_INFO,
+		    "no test of this ssh has passed: does the server allow "
+		    "forwarding (AllowTcpForwarding, PermitListen, "
+		    "PermitOpen)? -M 0 runs without a monitor");
+	enter_stopping(s, now);
+}
+
+/* Once ssh has been executed, a start in the background is complete. */
+static void
+ssh_executed(struct supervisor *s, int64_t now)
+{
+	char text[32];
+
+	if (s->ready_fd != -1) {
+		snprintf(text, sizeof(text), "MAINPID=%ld", (long)getpid());
+		notify_queue(&s->notify, text);
+		s->caller_gone = !background_ready(&s->ready_fd);
+	}
+	if (!s->monitor.on && s->timing->gate_ms == 0)
+		tunnel_up(s, now);
+}
+
+/* SIGKILL; after KILL_WAIT_MS more, autossh does not wait for a dying ssh. */
+static void
+kill_ssh(struct supervisor *s, int64_t now)
+{
+	if (s->ssh.killed)
 		return;
-	s->status = status;
-	notify_stopping(&s->notify);
-	if (s->state == WAITING)
-		enter_done(s, now, status);
-	else if (s->state == RUNNING)
-		enter_stopping(s, now, AFTER_EXIT);
-	else if (s->state == STOPPING)
-		s->after = AFTER_EXIT;
-	/* an ssh that outlives SIGKILL was to be waited for; not any more */
-	if (s->state == STOPPING && s->kill_due == NEVER)
-		s->kill_due = now + KILL_WAIT_MS;
+	log_msg(LOG_INFO, "ssh does not end, sending SIGKILL");
+	(void)kill(s->ssh.pid, SIGKILL);
+	s->ssh.killed = true;
+	enter(s, STOPPING, now + KILL_WAIT_MS, now);
+}
+
+/* ssh has outlived SIGTERM, or SIGKILL. */
+static void
+stop_overdue(struct supervisor *s, int64_t now)
+{
+	if (!s->ssh.killed)
+		kill_ssh(s, now);
+	else if (s->want == WANT_EXIT)
+		enter_done(s, now);
+	else
+		enter(
+		    s, STOPPING, NEVER, now); /* no start beside the old ssh */
+}
+
+/* The end was wanted while ssh was being stopped, or outlived SIGKILL. */
+static void
+stop_to_exit(struct supervisor *s, int64_t now)
+{
+	if (s->deadline == NEVER)
+		enter(s, STOPPING, now + KILL_WAIT_MS, now);
+}
+
+/* A second signal to exit does not wait for ssh. */
+static void
+stop_at_once(struct supervisor *s, int64_t now)
+{
+	stop_to_exit(s, now);
+	kill_ssh(s, now);
+}
+
+/* ssh has gone as it was told to. */
+static void
+ssh_stopped(struct supervisor *s, int64_t now)
+{
+	if (s->want == WANT_EXIT)
+		enter_done(s, now);
+	else
+		enter_waiting(s, now);
 }
 
 /* Says what follows from ssh's own exit or death. */
@@ -4190,21 +4363,21 @@ static void
 supervisor_report_death(const struct supervisor *s, int status, enum verdict v)
 {
 	int n = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
-	char words[STDERR_LINE_MAX + 16];
+	char last[STDERR_LINE_MAX + 16];
 
-	last_stderr(s, words);
+	last_stderr(s->ssh_stderr.last, last);
 	if (WIFSIGNALED(status)) {
 		log_msg(LOG_INFO, "ssh exited on signal %d, restarting ssh%s",
-		    n, words);
+		    n, last);
 	} else if (v == VERDICT_RESTART) {
 		log_msg(LOG_INFO,
 		    "ssh exited with error status %d; restarting ssh%s", n,
-		    words);
+		    last);
 	} else if (v == VERDICT_PREMATURE) {
 		log_msg(LOG_ERR,
 		    "ssh exited prematurely with status %d; "
 		    "autossh exiting%s",
-		    n, words);
+		    n, last);
 		if (policy_death(status, true, 0, 0, s->settings->ntservice) ==
 		    VERDICT_RESTART)
 			log_msg(LOG_ERR,
@@ -4212,7 +4385,7 @@ supervisor_report_death(const struct supervisor *s, int status, enum verdict v)
 			    "again");
 	} else {
 		log_msg(LOG_INFO,
-		    "ssh exited with status %d; autossh exiting%s", n, words);
+		    "ssh exited with status %d; autossh exiting%s", n, last);
 	}
 	if (v != VERDICT_RESTART && n == 0 && s->cmd->no_command)
 		log_msg(v == VERDICT_PREMATURE ? LOG_ERR : LOG_INFO,
@@ -4245,80 +4418,139 @@ supervisor_denied(struct supervisor *s, int64_t now, int status)
 	return s->denials >= DENIALS_MAX;
 }
 
-/* ssh has died with wait status STATUS, of itself. */
+/* ssh has gone by itself: how it died decides. */
 static void
-child_exited(struct supervisor *s, int64_t now, int status)
+child_exited(struct supervisor *s, int64_t now)
 {
-	enum verdict v = policy_death(status, s->starts == 1,
-	    s->timing->gate_ms, now - s->started_at, s->settings->ntservice);
+	int status = s->ssh.status;
+	enum verdict v;
 
+	if (s->ssh.exec_error != 0) {
+		supervisor_report_exec(s, s->ssh.exec_error);
+		start_failed(s, now);
+		return;
+	}
+	v = policy_death(status, s->starts == 1, s->timing->gate_ms,
+	    now - s->ssh.started, s->settings->ntservice);
 	supervisor_report_death(s, status, v);
 	if (v == VERDICT_RESTART && supervisor_denied(s, now, status)) {
 		log_msg(LOG_ERR, "passphrase rejected: the server does not "
 				 "let us in; autossh exiting");
-		enter_done(s, now, 1);
-	} else if (v == VERDICT_RESTART)
-		supervisor_wait(s, now);
-	else
-		enter_done(s, now, v == VERDICT_EXIT ? 0 : 1);
+		request_exit(s, 1, now);
+	} else if (v == VERDICT_RESTART) {
+		enter_waiting(s, now);
+	} else {
+		request_exit(s, v == VERDICT_EXIT ? 0 : 1, now);
+	}
 }
 
-/* A background start is complete. */
-static void
-supervisor_detach(struct supervisor *s)
-{
-	char text[32];
+/* What is done about an event in a state.  No entry: nothing. */
+typedef void action_fn(struct supervisor *s, int64_t now);
+static action_fn *const actions[NSTATES][NEVENTS] = {
+	[WAITING] = {
+		[EV_EXIT] = enter_done,
+		[EV_TERMINAL_GONE] = enter_done,
+		[EV_CALLER_GONE] = enter_done,
+		[EV_LIFETIME] = enter_done,
+		[EV_RESTART] = start_now,
+		[EV_PROD] = start_now,
+		[EV_DEADLINE] = start_ssh,
+	},
+	[RUNNING] = {
+		[EV_EXIT] = enter_stopping,
+		[EV_TERMINAL_GONE] = enter_stopping,
+		[EV_CALLER_GONE] = enter_stopping,
+		[EV_LIFETIME] = enter_stopping,
+		[EV_RESTART] = enter_stopping,
+		[EV_PROD] = test_now,
+		[EV_DEADLINE] = tunnel_up,
+		[EV_EXECUTED] = ssh_executed,
+		[EV_CHILD_GONE] = child_exited,
+		[EV_TEST_PASSED] = test_passed,
+		[EV_TEST_FAILED] = test_failed,
+		[EV_REJECTED] = enter_stopping,
+	},
+	[STOPPING] = {
+		[EV_EXIT] = stop_at_once,
+		[EV_TERMINAL_GONE] = stop_to_exit,
+		[EV_CALLER_GONE] = stop_to_exit,
+		[EV_LIFETIME] = stop_to_exit,
+		[EV_DEADLINE] = stop_overdue,
+		[EV_EXECUTED] = ssh_executed,
+		[EV_CHILD_GONE] = ssh_stopped,
+	},
+};
 
-	snprintf(text, sizeof(text), "MAINPID=%ld", (long)getpid());
-	notify_queue(&s->notify, text);
-	s->caller_gone = !background_ready(&s->ready_fd);
+/* What an event asks for, and the line that it writes to the log. */
+static const struct {
+	enum want want;
+	int status; /* WANT_EXIT */
+	int level;
+	const char *line; /* NULL: none, or event_log() knows */
+} event_table[NEVENTS] = {
+	[EV_EXIT] = { WANT_EXIT, 1, LOG_INFO, NULL },
+	[EV_RESTART] = { WANT_RESTART, 0, LOG_INFO,
+	    "signalled to kill and restart ssh" },
+	[EV_TERMINAL_GONE] = { WANT_EXIT, 1, LOG_INFO,
+	    "the terminal is gone; autossh exiting" },
+	[EV_CALLER_GONE] = { WANT_EXIT, 1, LOG_INFO,
+	    "the caller was interrupted; autossh exiting" },
+	[EV_LIFETIME] = { WANT_EXIT, 0, LOG_INFO,
+	    "exceeded maximum time to live, shutting down" },
+	[EV_TEST_PASSED] = { WANT_NONE, 0, LOG_DEBUG, "connection ok" },
+	[EV_TEST_FAILED] = { WANT_RESTART, 0, LOG_INFO,
+	    "port down, restarting ssh" },
+	[EV_REJECTED] = { WANT_EXIT, 1, LOG_ERR,
+	    "passphrase rejected: ssh asks for it again; autossh exiting" },
+};
+
+/* Logs EVENT, records what it asks for, and does what it calls for. */
+static void
+supervisor_event(struct supervisor *s, enum event event, int64_t now)
+{
+	enum want want = event_table[event].want;
+	char last[STDERR_LINE_MAX + 16] = "";
+
+	if (actions[s->state][event] == NULL)
+		return;
+	if (event == EV_EXIT)
+		log_msg(
+		    LOG_INFO, "received signal to exit (%d)", s->exit_signal);
+	if (event == EV_TEST_FAILED)
+		last_stderr(s->ssh_stderr.last, last);
+	if (event_table[event].line != NULL)
+		log_msg(event_table[event].level, "%s%s",
+		    event_table[event].line, last);
+	/* a signal to exit overrides any want, nothing else overrides an exit
+	 */
+	if (want != WANT_NONE && (s->want != WANT_EXIT || event == EV_EXIT)) {
+		s->want = want;
+		s->status = event_table[event].status;
+	}
+	/* a service manager that says TERM is obeyed, which is no failure */
+	if (event == EV_EXIT && s->exit_signal == SIGTERM && s->notify.fd != -1)
+		s->status = 0;
+	if (s->want == WANT_EXIT)
+		notify_stopping(&s->notify);
+	actions[s->state][event](s, now);
 }
 
-/* Reads what became of exec.  Once ssh runs, a background start is complete. */
+/* ssh has been reaped. */
 static void
-supervisor_run_exec(struct supervisor *s, int64_t now)
+child_reaped(struct supervisor *s, int status, int64_t now)
 {
-	ssize_t n;
-
-	if (s->exec_fd == -1)
-		return;
-	n = read(s->exec_fd, &s->exec_error, sizeof(s->exec_error));
-	if (n == -1 && (errno == EAGAIN || errno == EINTR))
-		return;
-	fd_close(&s->exec_fd);
-	if (n != 0)
-		return;
-	if (s->ready_fd != -1)
-		supervisor_detach(s);
-	if (!s->monitor.on && s->timing->gate_ms == 0 && s->state == RUNNING)
-		supervisor_up(s, now);
-}
-
-/* ssh has died: leaves RUNNING or STOPPING. */
-static void
-child_reaped(struct supervisor *s, int64_t now, int status)
-{
-	supervisor_run_exec(s, now);
-	fd_close(&s->exec_fd);
+	supervisor_event(s, ssh_run(&s->ssh, now), now); /* exec before death */
+	fd_close(&s->ssh.exec_fd);
 	ssh_stderr_reset(&s->ssh_stderr, now);
 	monitor_reset(&s->monitor);
-	s->ssh = -1;
-	s->stop_due = s->up_due = NEVER;
-	s->up_since = -1;
 	if (WIFSIGNALED(status))
 		terminal_restore(&s->terminal);
-	if (s->state == STOPPING && s->after == AFTER_EXIT)
-		enter_done(s, now, s->status);
-	else if (s->state == STOPPING)
-		supervisor_wait(s, now);
-	else if (s->exec_error == 0)
-		child_exited(s, now, status);
-	else {
-		supervisor_report_exec(s, s->exec_error);
-		supervisor_start_failed(s, now);
-	}
-	askpass_reset(
-	    &s->askpass_server); /* last: whether it answered was a reason */
+	s->ssh.pid = -1;
+	s->ssh.status = status;
+	s->ssh.up = false;
+	supervisor_event(s, EV_CHILD_GONE, now);
+	ssh_reset(&s->ssh);
+	askpass_reset(&s->askpass_server);
 }
 
 /* Takes in what our children did.  As process 1 we are given others' too. */
@@ -4330,178 +4562,87 @@ supervisor_reap(struct supervisor *s, int64_t now)
 
 	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED)) >
 	       0) {
-		if (pid != s->ssh) {
+		if (pid != s->ssh.pid) {
 			if (!WIFSTOPPED(status) && !WIFCONTINUED(status))
 				askpass_reaped(&s->askpass_server, pid);
 			continue;
 		}
 		if (WIFSTOPPED(status))
-			s->stop_due = WSTOPSIG(status) == SIGTSTP
-					  ? now + STOP_DELAY_MS
-					  : NEVER;
+			s->ssh.suspend = WSTOPSIG(status) == SIGTSTP
+					     ? now + STOP_DELAY_MS
+					     : NEVER;
 		else if (WIFCONTINUED(status))
-			s->stop_due = NEVER;
+			s->ssh.suspend = NEVER;
 		else
-			child_reaped(s, now, status);
+			child_reaped(s, status, now);
 	}
 }
 
-/* HUP: test now, or start now; without a terminal a session has no user. */
-static void
-supervisor_hangup(struct supervisor *s, int64_t now)
+/* SIGHUP: without a terminal, a session has no user. */
+static enum event
+hangup_event(const struct supervisor *s)
 {
 	if (!s->cmd->no_command && !s->settings->ntservice &&
 	    !sigismember(&s->signals.ignored, SIGHUP) &&
-	    terminal_gone(&s->terminal)) {
-		log_msg(LOG_INFO, "the terminal is gone; autossh exiting");
-		request_exit(s, now, 1);
-	} else if (s->state == WAITING) {
-		s->start_due = now;
-	} else if (s->state == RUNNING) {
-		monitor_hurry(&s->monitor, now);
+	    terminal_gone(&s->terminal))
+		return EV_TERMINAL_GONE;
+	return EV_PROD;
+}
+
+/* Acts on the signals that have come: those to exit before all others. */
+static void
+supervisor_signals(struct supervisor *s, int64_t now)
+{
+	char text[STDERR_LINE_MAX + 256];
+	struct status st;
+	sigset_t caught;
+
+	signals_run(&caught);
+	while ((s->exit_signal = signals_exit(&caught)) != 0) {
+		sigdelset(&caught, s->exit_signal);
+		supervisor_event(s, EV_EXIT, now);
 	}
-}
-
-static void
-supervisor_usr1(struct supervisor *s, int64_t now)
-{
-	if (s->state == DONE || s->state == STOPPING)
-		return;
-	log_msg(LOG_INFO, "signalled to kill and restart ssh");
-	if (s->state == WAITING)
-		s->start_due = now;
-	else
-		enter_stopping(s, now, AFTER_RESTART);
-}
-
-/* A signal to exit beats all else; a second one does not wait for ssh. */
-static void
-supervisor_signal_exit(struct supervisor *s, int64_t now, int sig)
-{
-	bool again = s->state == STOPPING;
-
-	log_msg(LOG_INFO, "received signal to exit (%d)", sig);
-	/* a service manager that says TERM is obeyed, which is no failure */
-	request_exit(s, now, sig == SIGTERM && s->notify.fd != -1 ? 0 : 1);
-	if (again && !s->killed)
-		supervisor_kill(s, now);
-}
-
-/* Acts on the signals that have come, in the order of what beats what. */
-static void
-supervisor_signals(struct supervisor *s, int64_t now, sigset_t *caught)
-{
-	char status[STDERR_LINE_MAX + 256];
-	int sig;
-
-	while ((sig = signals_exit(caught)) != 0) {
-		sigdelset(caught, sig);
-		supervisor_signal_exit(s, now, sig);
-	}
-	if (sigismember(caught, SIGCONT)) {
+	if (sigismember(&caught, SIGCONT)) {
 		/* we were stopped, and ssh with us; no answer came meanwhile */
-		if (s->ssh != -1)
-			(void)kill(s->ssh, SIGCONT);
-		s->stop_due = NEVER;
+		if (s->ssh.pid != -1)
+			(void)kill(s->ssh.pid, SIGCONT);
+		s->ssh.suspend = NEVER;
 		monitor_repeat(&s->monitor, now);
 	}
-	if (sigismember(caught, SIGCHLD))
+	if (sigismember(&caught, SIGCHLD))
 		supervisor_reap(s, now);
-	if (sigismember(caught, SIGUSR1))
-		supervisor_usr1(s, now);
-	if (sigismember(caught, SIGHUP))
-		supervisor_hangup(s, now);
-	if (sigismember(caught, SIGUSR2) && s->state != DONE) {
-		supervisor_status(s, now, status, sizeof(status));
-		log_msg(LOG_INFO, "status: %s", status);
+	if (sigismember(&caught, SIGUSR1))
+		supervisor_event(s, EV_RESTART, now);
+	if (sigismember(&caught, SIGHUP))
+		supervisor_event(s, hangup_event(s), now);
+	if (sigismember(&caught, SIGUSR2) && s->state != DONE) {
+		supervisor_status(s, &st, now);
+		status_text(&st, text, sizeof(text));
+		log_msg(LOG_INFO, "status: %s", text);
 	}
-}
-
-/* Acts on the end of a test. */
-static void
-supervisor_tested(struct supervisor *s, int64_t now, enum test_result r)
-{
-	char words[STDERR_LINE_MAX + 16];
-
-	if (r == TEST_PASSED) {
-		log_msg(LOG_DEBUG, "connection ok");
-		if (s->up_since == -1)
-			supervisor_up(s, now);
-		else if (s->settings->statusfile != NULL)
-			supervisor_write_status(s, now);
-		pidfile_touch();
-	} else if (r == TEST_FAILED) {
-		log_msg(LOG_INFO, "port down, restarting ssh%s",
-		    last_stderr(s, words));
-		if (!s->monitor.passed)
-			log_msg(LOG_INFO,
-			    "no test of this ssh has passed: does the server "
-			    "allow forwarding (AllowTcpForwarding, "
-			    "PermitListen, PermitOpen)? -M 0 runs without a "
-			    "monitor");
-		enter_stopping(s, now, AFTER_RESTART);
-	}
-}
-
-/* Acts on a wrong passphrase: another try could lock the account. */
-static void
-supervisor_rejected(struct supervisor *s, int64_t now)
-{
-	if (s->state != RUNNING)
-		return;
-	log_msg(LOG_ERR, "passphrase rejected: ssh asks for it again; "
-			 "autossh exiting");
-	request_exit(s, now, 1);
 }
 
 static void
 supervisor_prepare(const struct supervisor *s, struct waitset *set)
 {
-	waitset_fd(set, s->exec_fd, POLLIN);
-	waitset_until(set, s->life_due);
-	waitset_until(set, s->stop_due);
-	waitset_until(set, s->up_due);
-	if (s->state == WAITING)
-		waitset_until(set, s->start_due);
-	else if (s->state == STOPPING)
-		waitset_until(set, s->kill_due);
+	waitset_until(set, s->lifetime);
+	waitset_until(set, s->deadline);
 }
 
 /* Does what is due. */
 static void
-supervisor_run_due(struct supervisor *s, int64_t now)
+supervisor_run(struct supervisor *s, int64_t now)
 {
-	if (s->state == DONE)
-		return;
 	if (s->caller_gone) {
-		log_msg(
-		    LOG_INFO, "the caller was interrupted; autossh exiting");
 		s->caller_gone = false;
-		request_exit(s, now, 1);
+		supervisor_event(s, EV_CALLER_GONE, now);
 	}
-	if (now >= s->life_due) {
-		log_msg(
-		    LOG_INFO, "exceeded maximum time to live, shutting down");
-		s->life_due = NEVER;
-		if (s->state != STOPPING || s->after != AFTER_EXIT)
-			request_exit(s, now, 0);
+	if (now >= s->lifetime) {
+		s->lifetime = NEVER;
+		supervisor_event(s, EV_LIFETIME, now);
 	}
-	if (now >= s->stop_due) {
-		s->stop_due = NEVER;
-		(void)raise(SIGTSTP);
-	}
-	if (now >= s->up_due)
-		supervisor_up(s, now);
-	if (s->state == WAITING && now >= s->start_due)
-		supervisor_start(s, now);
-	else if (s->state == STOPPING && now >= s->kill_due) {
-		if (!s->killed)
-			supervisor_kill(s, now);
-		else if (s->after == AFTER_EXIT)
-			enter_done(s, now, s->status);
-		else
-			s->kill_due = NEVER;
-	}
+	if (now >= s->deadline)
+		supervisor_event(s, EV_DEADLINE, now);
 }
 
 /* The main loop.  Returns the exit status. */
@@ -4509,17 +4650,17 @@ static int
 supervisor_loop(struct supervisor *s)
 {
 	struct waitset set;
-	sigset_t caught;
 	int64_t now;
 
 	now = now_ms();
 	/* who died before the handlers were there */
 	supervisor_reap(s, now);
-	supervisor_wait(s, now);
+	enter_waiting(s, now);
 	while (s->state != DONE) {
 		waitset_clear(&set);
 		signals_prepare(&set);
 		supervisor_prepare(s, &set);
+		ssh_prepare(&s->ssh, &set);
 		monitor_prepare(&s->monitor, &set);
 		askpass_prepare(&s->askpass_server, &set);
 		ssh_stderr_prepare(&s->ssh_stderr, &set);
@@ -4527,14 +4668,15 @@ supervisor_loop(struct supervisor *s)
 		waitset_wait(&set, s->timer_fd);
 
 		now = now_ms();
-		signals_run(&caught);
+		/* ssh's last words before the death that they explain */
 		ssh_stderr_run(&s->ssh_stderr, now);
-		supervisor_run_exec(s, now);
-		supervisor_signals(s, now, &caught);
-		if (!askpass_run(&s->askpass_server, &set, now))
-			supervisor_rejected(s, now);
-		supervisor_tested(s, now, monitor_run(&s->monitor, &set, now));
-		supervisor_run_due(s, now);
+		supervisor_event(s, ssh_run(&s->ssh, now), now);
+		/* signals to exit before all that happened meanwhile */
+		supervisor_signals(s, now);
+		supervisor_event(
+		    s, askpass_run(&s->askpass_server, &set, now), now);
+		supervisor_event(s, monitor_run(&s->monitor, &set, now), now);
+		supervisor_run(s, now);
 		notify_run(&s->notify, now);
 	}
 	return s->status;
@@ -4670,9 +4812,9 @@ main_plan(struct supervisor *s, const struct settings *set,
 	s->askpass_server.signals = &s->signals;
 	s->askpass_server.listener.fd = -1;
 	s->ssh_stderr.read_fd = s->ssh_stderr.write_fd = -1;
-	s->ssh = s->exec_fd = s->ready_fd = s->timer_fd = -1;
-	s->stop_due = s->up_due = s->life_due = NEVER;
-	s->up_since = -1;
+	s->ready_fd = s->timer_fd = -1;
+	s->lifetime = NEVER;
+	ssh_reset(&s->ssh);
 }
 
 /* Opens what autossh needs for as long as it lives, or ends it. */
@@ -4685,7 +4827,7 @@ main_open(struct supervisor *s, const struct monitor_port *port)
 	if (s->cmd->background)
 		s->ready_fd = background_start(&s->signals);
 	if (s->timing->lifetime_ms > 0)
-		s->life_due = now_ms() + s->timing->lifetime_ms;
+		s->lifetime = now_ms() + s->timing->lifetime_ms;
 	if (atexit(main_clean) != 0)
 		die("out of memory");
 	if (!s->monitor.on)

@@ -1149,14 +1149,14 @@ test_monitor_early(void)
 	is_int(m.next_due, 1000 + gap, "an early test is due soon");
 	m.probe = true;
 	is_int(test_level(&m), LOG_DEBUG, "what it meets is no news");
-	is_int(test_end(&m, TEST_FAILED, 2000), TEST_OPEN,
+	is_int(test_end(&m, EV_TEST_FAILED, 2000), EV_NONE,
 	    "an early test that fails has no consequence");
 	is_int(m.next_due, 2000 + gap + gap / 2, "the next comes later");
 	is_int(m.tests + m.failures, 0, "and it does not count");
-	is_int(test_end(&m, TEST_FAILED, 50900), TEST_OPEN, "another");
+	is_int(test_end(&m, EV_TEST_FAILED, 50900), EV_NONE, "another");
 	is_int(m.next_due, 51000, "the next is the first that counts");
 	m.begun = 50950;
-	is_int(test_end(&m, TEST_PASSED, 50990), TEST_PASSED,
+	is_int(test_end(&m, EV_TEST_PASSED, 50990), EV_TEST_PASSED,
 	    "an early test that passes is one");
 	is_int(m.next_due, 51000, "the first that counts is still due");
 	is_int(m.round_trip_ms, 40, "its round trip is known");
@@ -1175,10 +1175,12 @@ test_monitor_end(void)
 	is_int(test_level(&m), LOG_INFO, "what a test meets is news");
 	m.phase = TEST_AWAIT;
 	m.begun = 51000;
-	is_int(test_end(&m, TEST_PASSED, 51023), TEST_PASSED, "a test passes");
+	is_int(test_end(&m, EV_TEST_PASSED, 51023), EV_TEST_PASSED,
+	    "a test passes");
 	is_int(m.next_due, 111023, "the next is due POLL after its end");
 	is_int(m.round_trip_ms, 23, "its round trip is known");
-	is_int(test_end(&m, TEST_FAILED, 70000), TEST_FAILED, "a test fails");
+	is_int(test_end(&m, EV_TEST_FAILED, 70000), EV_TEST_FAILED,
+	    "a test fails");
 	is_int(m.tests, 2, "both count");
 	is_int(m.failures, 1, "one as a failure");
 	is_int(m.round_trip_ms, 23, "the last round trip stays known");
@@ -1739,90 +1741,149 @@ test_span_text(void)
 }
 
 static void
-test_supervisor_summary(void)
+test_status_summary(void)
 {
 	static const struct {
-		enum supervisor_state state;
-		int64_t start_due, up_since;
-		const char *last, *want;
+		struct status status;
+		const char *want;
 	} table[] = {
-		{ WAITING, 1000, -1, "", "starting ssh (start 5)" },
-		{ WAITING, 1000, -1, "Bye",
-		    "starting ssh (start 5) "
-		    "(ssh: Bye)" },
-		{ WAITING, 11200, -1, "", "down, start 5 in 11 s" },
-		{ WAITING, 1001, -1, "Bye",
-		    "down, start 5 in 1 s "
-		    "(ssh: Bye)" },
-		{ RUNNING, 0, -1, "", "started, ssh pid 4711 (start 4)" },
-		{ RUNNING, 0, 500, "x", "up, ssh pid 4711 (start 4)" },
-		{ STOPPING, 0, 500, "", "ending, ssh pid 4711 (start 4)" },
-		{ DONE, 0, 500, "", "stopped" },
+		{ { .state = WAITING, .last_line = "" },
+		    "starting ssh (start 5)" },
+		{ { .state = WAITING, .last_line = "Bye" },
+		    "starting ssh (start 5) (ssh: Bye)" },
+		{ { .state = WAITING, .start_in_ms = 10200, .last_line = "" },
+		    "down, start 5 in 11 s" },
+		{ { .state = WAITING, .start_in_ms = 1, .last_line = "Bye" },
+		    "down, start 5 in 1 s (ssh: Bye)" },
+		{ { .state = RUNNING, .last_line = "" },
+		    "started, ssh pid 4711 (start 4)" },
+		{ { .state = RUNNING, .up = true, .last_line = "x" },
+		    "up, ssh pid 4711 (start 4)" },
+		{ { .state = STOPPING, .last_line = "" },
+		    "ending, ssh pid 4711 (start 4)" },
+		{ { .state = DONE, .last_line = "" }, "stopped" },
 	};
-	static struct supervisor s;
+	struct status st;
 	char text[256];
 	size_t i;
 
-	s.starts = 4;
-	s.ssh = 4711;
 	for (i = 0; i < COUNT(table); i++) {
-		s.state = table[i].state;
-		s.start_due = table[i].start_due;
-		s.up_since = table[i].up_since;
-		snprintf(s.ssh_stderr.last, sizeof(s.ssh_stderr.last), "%s",
-		    table[i].last);
-		supervisor_summary(&s, 1000, text, sizeof(text));
-		is_text(text, table[i].want, "how it stands, in short");
-		if (s.state == RUNNING)
+		st = table[i].status;
+		st.pid = 4711;
+		st.starts = 4;
+		status_summary(&st, text, sizeof(text));
+		is_text(text, table[i].want, "STATUS=");
+		if (st.state == RUNNING)
 			continue;
-		supervisor_status(&s, 1000, text, sizeof(text));
-		is_text(text, table[i].want, "and in full");
+		status_text(&st, text, sizeof(text));
+		is_text(text, table[i].want, "SIGUSR2 says the same");
 	}
 }
 
 static void
-test_supervisor_status(void)
+test_status_text(void)
 {
-	static const struct timing t = { .first_ms = 600000,
-		.poll_ms = 600000 };
-	static struct supervisor s;
+	static const struct {
+		struct status status;
+		const char *want;
+	} table[] = {
+		{ { .test_in_ms = NEVER },
+		    "started 1m30s, ssh pid 4711 (start 5), not monitored" },
+		{ { .monitored = true, .test_in_ms = 509001 },
+		    "started 1m30s, ssh pid 4711 (start 5), "
+		    "no test has passed yet, next in 510 s" },
+		{ { .monitored = true,
+		      .up = true,
+		      .passed = true,
+		      .test_in_ms = 312000 },
+		    "up 1m30s, ssh pid 4711 (start 5), "
+		    "last test 23 ms at 14:02:11, next in 312 s" },
+		{ { .monitored = true,
+		      .up = true,
+		      .passed = true,
+		      .testing = true,
+		      .test_in_ms = NEVER },
+		    "up 1m30s, ssh pid 4711 (start 5), "
+		    "last test 23 ms at 14:02:11, testing now" },
+	};
+	struct status st;
 	char text[256];
+	size_t i;
 
 	setenv("TZ", "UTC0", 1);
 	tzset();
-	monitor_example(&s.monitor, &t);
-	s.state = RUNNING;
-	s.ssh = 4711;
-	s.starts = 5;
-	s.started_at = 1000;
-	s.up_since = -1;
-	s.monitor.on = false;
-	supervisor_status(&s, 91000, text, sizeof(text));
-	is_text(text, "started 1m30s, ssh pid 4711 (start 5), not monitored",
-	    "status without a monitor");
-	s.monitor.on = true;
-	monitor_start(&s.monitor, 1000);
-	supervisor_status(&s, 91000, text, sizeof(text));
-	is_text(text,
-	    "started 1m30s, ssh pid 4711 (start 5), no test has passed yet, "
-	    "next in 510 s",
-	    "status before the first test");
-	s.up_since = 1000;
-	s.monitor.passed = true;
-	s.monitor.round_trip_ms = 23;
-	s.monitor.passed_at_ms = 50531999;
-	s.monitor.next_due = 273913000;
-	supervisor_status(&s, 273601000, text, sizeof(text));
-	is_text(text,
-	    "up 3d04h, ssh pid 4711 (start 5), last test 23 ms at 14:02:11, "
-	    "next in 312 s",
-	    "status after a test");
-	s.monitor.phase = TEST_AWAIT;
-	supervisor_status(&s, 273601000, text, sizeof(text));
-	is_text(text,
-	    "up 3d04h, ssh pid 4711 (start 5), last test 23 ms at 14:02:11, "
-	    "testing now",
-	    "status during a test");
+	for (i = 0; i < COUNT(table); i++) {
+		st = table[i].status;
+		st.state = RUNNING;
+		st.pid = 4711;
+		st.starts = 5;
+		st.since_ms = 90000;
+		st.last_line = "";
+		st.metrics.round_trip_ms = 23;
+		st.metrics.passed_wall = 50531999;
+		status_text(&st, text, sizeof(text));
+		is_text(text, table[i].want, "SIGUSR2");
+	}
+}
+
+/*
+ * Every cell of the supervisor's table, as the manual's SIGNALS and the rules
+ * on the death of ssh have it.  An event that is not listed does nothing.
+ */
+static void
+test_actions(void)
+{
+	static const struct {
+		enum event event;
+		enum want want;
+		int status;
+		action_fn *waiting, *running, *stopping;
+	} table[] = {
+		{ EV_EXIT, WANT_EXIT, 1, enter_done, enter_stopping,
+		    stop_at_once },
+		{ EV_RESTART, WANT_RESTART, 0, start_now, enter_stopping,
+		    NULL },
+		{ EV_PROD, WANT_NONE, 0, start_now, test_now, NULL },
+		{ EV_TERMINAL_GONE, WANT_EXIT, 1, enter_done, enter_stopping,
+		    stop_to_exit },
+		{ EV_CALLER_GONE, WANT_EXIT, 1, enter_done, enter_stopping,
+		    stop_to_exit },
+		{ EV_LIFETIME, WANT_EXIT, 0, enter_done, enter_stopping,
+		    stop_to_exit },
+		{ EV_DEADLINE, WANT_NONE, 0, start_ssh, tunnel_up,
+		    stop_overdue },
+		{ EV_EXECUTED, WANT_NONE, 0, NULL, ssh_executed, ssh_executed },
+		{ EV_CHILD_GONE, WANT_NONE, 0, NULL, child_exited,
+		    ssh_stopped },
+		{ EV_TEST_PASSED, WANT_NONE, 0, NULL, test_passed, NULL },
+		{ EV_TEST_FAILED, WANT_RESTART, 0, NULL, test_failed, NULL },
+		{ EV_REJECTED, WANT_EXIT, 1, NULL, enter_stopping, NULL },
+	};
+	bool seen[NEVENTS] = { false };
+	size_t i;
+	int event;
+
+	for (i = 0; i < COUNT(table); i++) {
+		enum event e = table[i].event;
+
+		seen[e] = true;
+		ok(actions[WAITING][e] == table[i].waiting,
+		    "event %d while waiting", (int)e);
+		ok(actions[RUNNING][e] == table[i].running,
+		    "event %d while ssh runs", (int)e);
+		ok(actions[STOPPING][e] == table[i].stopping,
+		    "event %d while ssh is being ended", (int)e);
+		ok(event_table[e].want == table[i].want &&
+			event_table[e].status == table[i].status,
+		    "what event %d asks for", (int)e);
+	}
+	for (event = 0; event < NEVENTS; event++) {
+		ok(actions[DONE][event] == NULL, "event %d at the end", event);
+		ok(seen[event] || (actions[WAITING][event] == NULL &&
+				      actions[RUNNING][event] == NULL &&
+				      actions[STOPPING][event] == NULL),
+		    "event %d is listed or does nothing", event);
+	}
 }
 
 /* An answer that the server refused: is it to be given again? */
@@ -1875,37 +1936,6 @@ test_supervisor_denied_unheard(void)
 	    "nothing tells with a port");
 }
 
-static void
-test_supervisor_prepare(void)
-{
-	static const struct {
-		enum supervisor_state state;
-		int64_t start_due, kill_due, life_due, stop_due, up_due, want;
-	} table[] = {
-		{ WAITING, 500, 400, NEVER, NEVER, NEVER, 500 },
-		{ WAITING, 500, 400, 450, NEVER, NEVER, 450 },
-		{ RUNNING, 500, 400, NEVER, NEVER, NEVER, NEVER },
-		{ RUNNING, 500, 400, 700, NEVER, NEVER, 700 },
-		{ RUNNING, 500, 400, 700, 600, NEVER, 600 },
-		{ RUNNING, 500, 400, 700, 600, 550, 550 },
-		{ STOPPING, 300, 400, NEVER, NEVER, NEVER, 400 },
-		{ STOPPING, 300, 400, 350, NEVER, NEVER, 350 },
-	};
-	static struct supervisor s;
-	size_t i;
-
-	for (i = 0; i < COUNT(table); i++) {
-		s.state = table[i].state;
-		s.start_due = table[i].start_due;
-		s.kill_due = table[i].kill_due;
-		s.life_due = table[i].life_due;
-		s.stop_due = table[i].stop_due;
-		s.up_due = table[i].up_due;
-		is_int(UNTIL(supervisor_prepare, &s), table[i].want,
-		    "when the supervisor wakes");
-	}
-}
-
 int
 main(void)
 {
@@ -1948,11 +1978,11 @@ main(void)
 	test_standing_text();
 	test_notify_open();
 	test_span_text();
-	test_supervisor_summary();
-	test_supervisor_status();
+	test_status_summary();
+	test_status_text();
+	test_actions();
 	test_supervisor_denied();
 	test_supervisor_denied_unheard();
-	test_supervisor_prepare();
 	printf("1..%d\n", tests);
 	return failures != 0;
 }
