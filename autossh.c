@@ -607,26 +607,68 @@ number_parse(const char *text, int64_t min, int64_t max, int64_t *number)
 }
 
 /*
- * Copies TEXT for a message: as much as BUF holds, and nothing that could move
- * a terminal's cursor or break a log line.  Returns BUF.
+ * The length of the UTF-8 character that TEXT begins with.  0: it begins with a
+ * control character, or with a byte that is not UTF-8.
+ */
+static size_t
+printable_length(const char *text)
+{
+	const unsigned char *p = (const unsigned char *)text;
+	static const uint32_t min[] = { 0xa0, 0x800, 0x10000 };
+	uint32_t c = p[0];
+	size_t i, n;
+
+	if (c < 0x80)
+		return c >= ' ' && c != 0x7f;
+	if (c < 0xc2 || c > 0xf4)
+		return 0;
+	n = c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+	c &= 0x7fU >> n;
+	for (i = 1; i < n; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (p[i] & 0x3f);
+	}
+	/* no longer form of a shorter one, no surrogates, not above Unicode */
+	if (c < min[n - 2] || (c >= 0xd800 && c <= 0xdfff) || c > 0x10ffff)
+		return 0;
+	return n;
+}
+
+/*
+ * Copies TEXT to BUF and escapes, as C does, what could break a log line or
+ * control a terminal: control characters and bytes that are not UTF-8.  What
+ * exceeds SIZE - 4 bytes is replaced by "...".  Escaping twice changes nothing.
+ * Returns BUF.
  */
 static const char *
 escape(const char *text, char *buf, size_t size)
 {
-	size_t i;
+	char piece[8];
+	size_t n, used = 0;
 
-	for (i = 0; text[i] != '\0' && i + 4 < size; i++) {
-		buf[i] = text[i];
-		if (buf[i] == '\n')
-			buf[i] = ' ';
-		else if (buf[i] < ' ' || buf[i] > '~')
-			buf[i] = '?';
+	for (; *text != '\0'; text += n == 0 ? 1 : n) {
+		n = printable_length(text);
+		if (n > 0)
+			snprintf(piece, sizeof(piece), "%.*s", (int)n, text);
+		else if (*text == '\n' || *text == '\r' || *text == '\t')
+			snprintf(piece, sizeof(piece), "\\%c",
+			    *text == '\n'   ? 'n'
+			    : *text == '\r' ? 'r'
+					    : 't');
+		else
+			snprintf(piece, sizeof(piece), "\\%03o",
+			    (unsigned char)*text);
+		if (used + strlen(piece) + 4 > size)
+			break;
+		memcpy(buf + used, piece, strlen(piece));
+		used += strlen(piece);
 	}
-	snprintf(buf + i, size - i, "%s", text[i] == '\0' ? "" : "...");
+	snprintf(buf + used, size - used, "%s", *text == '\0' ? "" : "...");
 	return buf;
 }
 
-/* The same for a bad value, of which a few bytes will do. */
+/* Escapes a value to be shown in quotes, of which a few bytes are enough. */
 static const char *
 quote(const char *text, char buf[VALUE_SHOWN + 4])
 {
@@ -817,20 +859,31 @@ log_stderr_write(int level, const char *text)
 	write_line(logger.stderr_fd, prefix, text);
 }
 
-/* Writes TEXT of any length to the log.  Never fails, never waits. */
+/*
+ * Writes TEXT, of any length, as one line to the log.  All log lines are
+ * escaped here.  Never fails and never blocks; without memory, a long line is
+ * cut.
+ */
 static void
 log_text(int level, const char *text)
 {
-	/* an error is never silent */
+	char buf[2 * TEXT_MAX];
+	size_t size = 4 * strlen(text) + 4;
+	char *line = NULL;
+
+	/* errors go to standard error at any log level */
 	if (level > logger.level && level > LOG_ERR)
 		return;
+	if (size > sizeof(buf))
+		line = malloc(size);
+	text = line != NULL ? escape(text, line, size)
+			    : escape(text, buf, sizeof(buf));
 	log_stderr_write(level, text);
-	if (level > logger.level)
-		return;
-	if (logger.fd != -1)
+	if (level <= logger.level && logger.fd != -1)
 		log_file_write(text);
-	else if (logger.syslog)
+	else if (level <= logger.level && logger.syslog)
 		log_syslog_write(level, text);
+	free(line);
 }
 
 __attribute__((format(printf, 2, 0))) static void
@@ -3186,12 +3239,10 @@ request_handle(struct askpass_server *a, int i, int64_t now)
 	struct request *request = &a->requests[i];
 	const char *hint = request->text + request->hint;
 	const char *question = request->text + request->question;
-	char shown[PROMPT_MAX + 4];
 
 	switch (prompt_classify(hint, question)) {
 	case PROMPT_NOTICE:
-		log_msg(LOG_INFO, "ssh says: %s",
-		    escape(question, shown, sizeof(shown)));
+		log_msg(LOG_INFO, "ssh says: %.*s", PROMPT_MAX, question);
 		request_answer(a, i, NULL);
 		break;
 	case PROMPT_REFUSE:

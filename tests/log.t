@@ -104,6 +104,27 @@ run AUTOSSH_GATETIME=0 AUTOSSH_LOGLEVEL=6 AUTOSSH_LOGFILE="$dir/log6" \
     -M 0 -o "Some Option" host
 unlike "$(cat "$dir/log6")" "Some Option" "level 6: not the command"
 
+# ---- control characters and UTF-8
+
+fresh "exit 5"
+run AUTOSSH_GATETIME=0 -M 0 'gr\374\303\274\302\233' "$(printf \
+    'a\nb\rc\td\033[2J\177 gr\303\274\303\237e \342\202\254 \374\302\233')"
+is "$(log_text | grep "^command: ")" \
+    "command: '$FAKESSH' 'gr\374\303\274\302\233' $(printf \
+    "'a\\\\nb\\\\rc\\\\td\\\\033[2J\\\\177 gr\303\274\303\237e \342\202\254 \\\\374\\\\302\\\\233'")" \
+    "control characters are escaped, UTF-8 is left as it is"
+is "$(grep -cv ' autossh\[' "$dir/log")" 0 "a line is one line"
+
+fresh
+run AUTOSSH_POLL="$(printf '60\r')" -M 0 host
+like "$(cat "$dir/err")" '^autossh: AUTOSSH_POLL: "60\\r" ' \
+    "a wrong value is shown escaped on stderr"
+
+fresh "exit 5"
+run AUTOSSH_GATETIME=0 -M 0 host "$(printf '%03000d\033end' 0)"
+like "$(log_text | grep "^command: ")" '0\\033end.$' \
+    "a long line is escaped whole"
+
 # ---- AUTOSSH_DEBUG
 
 for value in 1 0 ''; do

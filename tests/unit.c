@@ -130,8 +130,30 @@ test_text_shown(void)
 	} table[] = {
 		{ "", "" },
 		{ "a value ~!", "a value ~!" },
-		{ "a\nb\tc\033[31m\177", "a b?c?[31m?" },
-		{ "gr\xc3\xbc\xc3\x9f", "gr????" },
+		{ "60\r", "60\\r" },
+		{ "a\nb\tc\033[31m\177", "a\\nb\\tc\\033[31m\\177" },
+		{ "a\\r", "a\\r" },
+		{ "gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f" },
+		{ "\xe2\x82\xac \xf0\x9f\x98\x80 \xf4\x8f\xbf\xbf",
+		    "\xe2\x82\xac \xf0\x9f\x98\x80 \xf4\x8f\xbf\xbf" },
+		/* control characters of ISO 6429, as CSI */
+		{ "\xc2\x9b"
+		  "31m \xc2\xa0",
+		    "\\302\\23331m \xc2\xa0" },
+		/* Latin-1, overlong, surrogate, beyond Unicode, cut off */
+		{ "gr\xfc\xdf", "gr\\374\\337" },
+		{ "\xc0\xaf\xe0\x80\xaf", "\\300\\257\\340\\200\\257" },
+		{ "\xf0\x80\x80\xaf", "\\360\\200\\200\\257" },
+		{ "\xed\xa0\x80", "\\355\\240\\200" },
+		{ "\xf4\x90\x80\x80", "\\364\\220\\200\\200" },
+		{ "\xf5\xff\x80", "\\365\\377\\200" },
+		{ "\xe2\x82", "\\342\\202" },
+		{ "\xe2\x82"
+		  "a",
+		    "\\342\\202a" },
+		{ SIXTY "123\xc3\xbc", SIXTY "123..." },
+		{ SIXTY "12\xc3\xbc", SIXTY "12\xc3\xbc" },
+		{ SIXTY "123\r4", SIXTY "123..." },
 		{ SIXTY "1234", SIXTY "1234" },
 		{ SIXTY "12345", SIXTY "1234..." },
 		{ SIXTY SIXTY SIXTY, SIXTY "0123..." },
@@ -1573,7 +1595,8 @@ test_ssh_stderr(void)
 	    79, 1000);
 	ok(y.denied, "so do too many failures");
 	ssh_stderr_take(&y, "a\0b\033[2J\xff\n", 9, 1000);
-	is_text(y.last, "a?b?[2J?", "nothing moves a terminal's cursor");
+	is_text(
+	    y.last, "a?b\\033[2J\\377", "nothing moves a terminal's cursor");
 	memset(much, 'x', sizeof(much));
 	ssh_stderr_take(&y, much, sizeof(much), 1000);
 	ssh_stderr_take(&y, "\nshort\n", 7, 1000);
