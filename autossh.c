@@ -4259,7 +4259,8 @@ supervisor_spawn(struct supervisor *s)
 	supervisor_show_command(s->argv);
 	s->ssh.pid = ssh_spawn(s->argv, answers ? helper : NULL, &s->signals,
 	    s->ssh_stderr.write_fd, &s->ssh.exec_fd);
-	supervisor_report_exec(s, errno);
+	if (s->ssh.pid == -1)
+		supervisor_report_exec(s, errno);
 	s->askpass_server.ssh = s->ssh.pid;
 	return s->ssh.pid != -1;
 }
