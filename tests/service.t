@@ -458,9 +458,22 @@ drop_in() {
 	} >"$units/$service.service.d/test.conf"
 	inside systemctl daemon-reload
 }
-drop_in RestartSec=1
+is_up() {
+	wait_for 30 'shows StatusText | grep -q "^up,"'
+}
 
-# The server is away: start waits.
+# The server is away: start does not wait.
+drop_in RestartSec=1
+inside systemctl start $service
+is "$?/$(shows ActiveState)" 0/active \
+    "systemd: the server is away: systemctl start does not wait"
+check "systemd: and the state is down" \
+    wait_for 20 'shows StatusText | grep -Eq "^down"'
+inside systemctl stop $service
+is "$(shows Result)" success "systemd: and it stops"
+# ... unless a drop-in says so.
+drop_in RestartSec=1 Type=notify TimeoutStartSec=infinity
+: >"$log"
 inside systemctl start $service &
 starting=$!
 started_pids="$started_pids $starting"
@@ -481,6 +494,12 @@ check "systemd: a test has passed" log_has "connection ok"
 main=$(shows MainPID)
 is "$(inside ps -o comm= -p "$main")" autossh "systemd: its main process"
 
+inside systemctl stop $service
+drop_in RestartSec=1
+inside systemctl start $service
+check "systemd: the unit as it is: up" is_up
+main=$(shows MainPID)
+
 # AUTOSSH_GATETIME, EnvironmentFile, and another ssh on reload.
 ssh=$(ssh_inside)
 inside systemctl reload $service
@@ -489,7 +508,7 @@ check "systemd: reload starts a new ssh" \
 is "$(shows MainPID)" "$main" "systemd: under the same autossh"
 
 # A plain kill of ssh.
-wait_for 20 'shows StatusText | grep -q "^up,"'
+is_up
 ssh=$(ssh_inside)
 inside kill "$ssh"
 check "systemd: ssh gets a TERM, and ends with status 0" \
@@ -503,6 +522,7 @@ check "systemd: autossh killed: it is restarted" wait_for 30 \
     '[ "$(shows NRestarts)" -ge 1 ] && [ "$(shows ActiveState)" = active ]'
 is "$(shows NRestarts)" 1 "systemd: once"
 unlike "$(shows MainPID)" "^$main\$" "systemd: it is another process"
+is_up
 is "$(ssh_inside | wc -l)" 1 "systemd: with one ssh"
 
 inside systemctl stop $service
@@ -526,7 +546,7 @@ is "$(ssh_inside)" "" "systemd: no ssh is left"
 drop_in User=tunnel "LoadCredential=passphrase:$SSHD_DIR/passphrase" \
     "Environment=AUTOSSH_PASSPHRASE=file:%d/passphrase"
 inside systemctl start $service
-is "$?" 0 "systemd: a user's key with a passphrase, from LoadCredential"
+check "systemd: a user's key with a passphrase, from LoadCredential" is_up
 is "$(inside ps -o user= -p "$(shows MainPID)")" tunnel \
     "systemd: it runs as that user"
 inside systemctl stop $service
@@ -539,9 +559,10 @@ SSH_OPTIONS=-L 2000:127.0.0.1:$SSHD_PORT -o "ServerAliveInterval 15"
 AUTOSSH_MESSAGE=hello
 SETTINGS
 inside systemctl start $service
-is "$?" 0 "systemd: settings and options from a file"
+check "systemd: settings and options from a file" is_up
 like "$(log_text | grep ^command: | tail -n 1)" \
-    "'-L' '2000:127.0.0.1:$SSHD_PORT' '-o' 'ServerAliveInterval 15' 'server'" \
+    "'ControlPath=none' '-o' 'ExitOnForwardFailure=yes' '-L' \
+'2000:127.0.0.1:$SSHD_PORT' '-o' 'ServerAliveInterval 15' 'server'" \
     "systemd: reach ssh"
 check "systemd: the forwarding is there" inside "$FAKESSH" --connects 2000
 inside systemctl stop $service
