@@ -119,7 +119,7 @@
 #define STDERR_WINDOW_MS 60000
 #define PROBE_FIRST_MS 1000 /* from the start to the first early test */
 #define LABEL_MAX 256
-#define METRICS_MAX (8 * (LABEL_MAX + 256))
+#define METRICS_MAX (8 * (2 * LABEL_MAX + 256))
 #define FORWARD_MAX (PRIVATE_PATH_MAX + 32)
 #define VALUE_SHOWN 64 /* bytes of a bad value that a message repeats */
 #define TEXT_MAX 1024  /* bytes of a formatted message */
@@ -3652,18 +3652,21 @@ static const struct metric {
 #undef AT
 };
 
-/* Writes DESTINATION as the value of a label: escaped, and plain ASCII. */
+/*
+ * Writes DESTINATION as the value of a label.  Prometheus takes any UTF-8 and
+ * rejects the whole file for a byte that is not.
+ */
 static void
-label_text(const char *destination, char *buf, size_t size)
+label_text(const char *destination, char buf[2 * LABEL_MAX])
 {
+	char text[LABEL_MAX];
+	const char *p;
 	size_t n = 0;
 
-	for (; *destination != '\0' && n + 3 < size; destination++) {
-		if (*destination == '"' || *destination == '\\')
+	for (p = escape(destination, text, sizeof(text)); *p != '\0'; p++) {
+		if (*p == '"' || *p == '\\')
 			buf[n++] = '\\';
-		buf[n++] = *destination < ' ' || *destination > '~'
-			       ? '?'
-			       : *destination;
+		buf[n++] = *p;
 	}
 	buf[n] = '\0';
 }
@@ -3673,12 +3676,12 @@ static void
 metrics_text(
     const struct metrics *st, const char *destination, char *buf, size_t size)
 {
-	char label[LABEL_MAX];
+	char label[2 * LABEL_MAX];
 	const struct metric *m;
 	int64_t value;
 	size_t i, n = 0;
 
-	label_text(destination, label, sizeof(label));
+	label_text(destination, label);
 	for (i = 0; i < sizeof(metrics_table) / sizeof(*metrics_table); i++) {
 		m = &metrics_table[i];
 		memcpy(&value, (const char *)st + m->offset, sizeof(value));

@@ -196,7 +196,7 @@ is "$status $(readlink "$dir/status")" "1 /dev/null" "a status file of /dev/null
 # Destinations that a label must escape.
 n=0
 for destination in 'user@host' 'a"b' 'c\d' 'ssh://u@h:22' "$(printf 'e\377\tf')" \
-    "$(printf '%0300d' 0)"; do
+    "$(printf '%0300d' 0)" "$(printf 'b\303\274ro')"; do
 	n=$((n + 1))
 	fresh hang
 	start AUTOSSH_STATUSFILE="$dir/status" -M 0 -N "$destination"
@@ -209,7 +209,8 @@ label() {
 }
 is "$(label 1) $(label 2) $(label 3) $(label 4)" \
     'user@host a\"b c\\d ssh://u@h:22' "the label destination"
-is "$(label 5)" "e??f" "the label: what is not ASCII"
+is "$(label 5)" 'e\\377\\tf' "the label: what is neither printable nor UTF-8"
+is "$(label 7)" "$(printf 'b\303\274ro')" "the label: UTF-8"
 
 if command -v promtool >/dev/null; then
 	for file in "$tmp"/*.prom; do
@@ -431,8 +432,14 @@ writes() {
 }
 # written NAME: all the same the log is text, and autossh is itself
 written() {
-	is "$(tr -d '\011\012\040-\176' <"$dir/log" | wc -c)" 0 \
-	    "$1: nothing but text in the log"
+	is "$(tr -d '\012\040-\176\200-\377' <"$dir/log" | wc -c)" 0 \
+	    "$1: no control characters in the log"
+	if command -v iconv >/dev/null; then
+		check "$1: the log is UTF-8" \
+		    eval 'iconv -f UTF-8 -t UTF-8 <"$dir/log" >/dev/null'
+	else
+		skip "$1: the log is UTF-8" "no iconv"
+	fi
 	check "$1: no line is long" \
 	    [ "$(awk '{ if (length > n) n = length } END { print n }' \
 	    "$dir/log")" -lt 1200 ]

@@ -1620,16 +1620,19 @@ test_label_text(void)
 		{ "u@h", "u@h" },
 		{ "ssh://h:22", "ssh://h:22" },
 		{ "a\"b\\c", "a\\\"b\\\\c" },
-		{ "a\nb\tc\177\xc3\xbc", "a?b?c???" },
+		{ "a\nb\177", "a\\\\nb\\\\177" },
+		{ "b\xc3\xbc"
+		  "ro",
+		    "b\xc3\xbc"
+		    "ro" },
+		{ "b\xfcro", "b\\\\374ro" },
 		{ "", "" },
-		{ "0123456789abcdefghij", "0123456789abc" },
-		{ "0123456789ab\"", "0123456789ab\\\"" },
 	};
-	char buf[16];
+	char buf[2 * LABEL_MAX];
 	size_t i;
 
 	for (i = 0; i < COUNT(table); i++) {
-		label_text(table[i].destination, buf, sizeof(buf));
+		label_text(table[i].destination, buf);
 		is_text(buf, table[i].want, "the label of a destination");
 	}
 }
@@ -1655,7 +1658,7 @@ test_standing_text(void)
 	static const struct metrics full = { 1, 5, 1700000000007, 12, 2, 23,
 		1700000600000, 1700000700500 };
 	static const struct metrics none = { .round_trip_ms = -1 };
-	char text[4096], line[256];
+	char text[METRICS_MAX], line[2 * LABEL_MAX];
 	size_t i;
 
 	for (i = 0; i < COUNT(table); i++) {
