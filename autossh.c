@@ -92,7 +92,6 @@
 #define ACCEPT_PAUSE_MS 1000 /* without descriptors, before accepting again */
 #define NOTIFY_RETRY_MS 1000 /* without room, before telling again */
 
-#define SECONDS_MAX 2147483647
 #define FREE_TRIES 5        /* restarts without a wait */
 #define CONNS_MAX 96        /* connections that are heard during one test */
 #define BACKLOG 128         /* connections that the kernel keeps for us */
@@ -169,25 +168,6 @@ enum event {
 	NEVENTS
 };
 
-/* The AUTOSSH_ variables; see settings_table.  Constant once read. */
-struct settings {
-	int64_t debug;
-	int64_t first_poll; /* seconds; -1: as poll */
-	int64_t gatetime;   /* seconds */
-	int64_t loglevel;
-	int64_t maxlifetime; /* seconds; 0: no end */
-	int64_t maxstart;    /* negative: no limit */
-	int64_t ntservice;
-	int64_t poll; /* seconds */
-	const char *logfile;
-	const char *message;
-	const char *passphrase;
-	const char *path;
-	const char *pidfile;
-	const char *port;
-	const char *statusfile;
-};
-
 /* Where the answer to ssh's questions comes from: AUTOSSH_PASSPHRASE. */
 struct passphrase_source {
 	enum {
@@ -201,12 +181,33 @@ struct passphrase_source {
 	const char *argument; /* path or command */
 };
 
-/* What the monitor is told to use, by AUTOSSH_PORT or option -M. */
+/* The ports of the monitor: AUTOSSH_PORT or -M. */
 struct monitor_port {
-	bool
-	    auto_port; /* auto: no local port, and a random one on the server */
-	int port;      /* 0: no monitor */
-	int echo_port; /* 0: none, autossh listens on port + 1 itself */
+	bool auto_port; /* no local port, and a random one on the server */
+	int port;       /* 0: no monitor */
+	int echo_port;  /* 0: none, autossh listens on port + 1 itself */
+};
+
+enum setting_origin { FROM_DEFAULT, FROM_ENVIRONMENT, FROM_COMMAND_LINE };
+
+/* The AUTOSSH_ variables; see settings_table.  Constant once read. */
+struct settings {
+	int64_t debug;
+	int64_t first_poll; /* seconds; -1: as poll */
+	int64_t gatetime;   /* seconds */
+	int64_t loglevel;
+	int64_t maxlifetime; /* seconds; 0: no end */
+	int64_t maxstart;    /* -1: no limit */
+	int64_t ntservice;
+	int64_t poll; /* seconds */
+	const char *logfile;
+	const char *message;
+	const char *path;
+	const char *pidfile;
+	const char *statusfile;
+	struct passphrase_source passphrase;
+	struct monitor_port port;
+	enum setting_origin port_from;
 };
 
 /* The command line, cut up. */
@@ -579,26 +580,43 @@ waitset_wait(struct waitset *set, int timer_fd)
 }
 
 /*
- * Reads a whole decimal number with nothing behind it.  If MIN is below zero
- * it may be negative, and every negative one counts as -1.  MAX is below
- * INT64_MAX / 10.  Returns false for anything else and a number out of range.
+ * The value of TEXT, which is decimal digits and nothing else; -1 if it is not.
+ * What is greater than MAX (below INT64_MAX / 10) is only known to be.
+ */
+static int64_t
+digits_value(const char *text, int64_t max)
+{
+	int64_t n = 0;
+
+	if (*text == '\0')
+		return -1;
+	for (; *text != '\0'; text++) {
+		if (*text < '0' || *text > '9')
+			return -1;
+		if (n <= max)
+			n = n * 10 + (*text - '0');
+	}
+	return n;
+}
+
+/*
+ * Reads a decimal number of MIN..MAX.  Blanks and one sign may stand before it,
+ * as for strtol() in 1.4g, and nothing after it.  With MIN below zero, every
+ * negative number counts as -1.  Returns false if TEXT is anything else.
  */
 static bool
 number_parse(const char *text, int64_t min, int64_t max, int64_t *number)
 {
-	bool negative = min < 0 && text[0] == '-';
-	const char *p = text + negative;
-	int64_t n = 0;
+	const char *digits = text + strspn(text, " \t\n\v\f\r");
+	bool negative = min < 0 && *digits == '-';
+	int64_t n;
 
-	if (*p == '\0')
+	if (negative || *digits == '+')
+		digits++;
+	n = digits_value(digits, max);
+	if (n == -1)
 		return false;
-	for (; *p != '\0'; p++) {
-		if (*p < '0' || *p > '9')
-			return false;
-		if (n <= max)
-			n = n * 10 + (*p - '0');
-	}
-	if (negative && n != 0)
+	if (negative && n > 0)
 		n = -1;
 	if (n < min || n > max)
 		return false;
@@ -977,12 +995,16 @@ log_open(const struct settings *set)
 
 /* ---- settings: the AUTOSSH_ variables ---------------------------------- */
 
+#define SECONDS_MAX 2147483647
+#define PORT_MAX 65535
+
 enum setting_kind {
-	SETTING_FLAG,   /* set, to anything */
-	SETTING_YES,    /* yes; all else is as if unset */
-	SETTING_NUMBER, /* MIN..MAX */
-	SETTING_SOURCE, /* as passphrase_from_parse() reads it; never shown */
-	SETTING_TEXT    /* MIN..MAX bytes; with MIN 0, empty is unset */
+	SETTING_FLAG,       /* true if set, to anything */
+	SETTING_YES,        /* true if yes, in any case; else false */
+	SETTING_NUMBER,     /* MIN..MAX */
+	SETTING_TEXT,       /* MIN..MAX bytes; with MIN 0, empty is unset */
+	SETTING_PORT,       /* see monitor_port_parse(); empty is unset */
+	SETTING_PASSPHRASE, /* see passphrase_parse(); is never shown */
 };
 
 static const struct setting {
@@ -990,20 +1012,20 @@ static const struct setting {
 	enum setting_kind kind;
 	int64_t min, max;
 	int64_t number;   /* default of a number */
-	const char *text; /* default of a text */
-	size_t offset;    /* of an int64_t or a string in struct settings */
+	const char *text; /* default of a text or port */
+	size_t offset;    /* in struct settings, of the type of its kind */
 	const char *default_text; /* the default, for people */
 	const char *help;
 } settings_table[] = {
 #define AT(member) offsetof(struct settings, member)
 	{ "AUTOSSH_DEBUG", SETTING_FLAG, 0, 0, 0, NULL, AT(debug), "unset",
-	    "if set: log level 7, and the log to stderr as well" },
+	    "if set: log level 7, and log to stderr as well" },
 	{ "AUTOSSH_FIRST_POLL", SETTING_NUMBER, 1, SECONDS_MAX, -1, NULL,
 	    AT(first_poll), "AUTOSSH_POLL",
 	    "seconds from the start of ssh to its first test" },
 	{ "AUTOSSH_GATETIME", SETTING_NUMBER, 0, SECONDS_MAX, 30, NULL,
 	    AT(gatetime), "30; with -f always 0",
-	    "seconds that the first ssh must live, or autossh gives up; 0: "
+	    "give up if the first ssh fails within so many seconds; 0: "
 	    "never" },
 	{ "AUTOSSH_LOGFILE", SETTING_TEXT, 1, PATH_MAX - 1, 0, NULL,
 	    AT(logfile), "unset: syslog", "file to append the log to" },
@@ -1019,9 +1041,9 @@ static const struct setting {
 	    "text to append to the test line" },
 	{ "AUTOSSH_NTSERVICE", SETTING_YES, 0, 0, 0, NULL, AT(ntservice),
 	    "unset",
-	    "yes: run as a service: ssh -N, log to stdout, restart always" },
-	{ "AUTOSSH_PASSPHRASE", SETTING_SOURCE, 0, 0, 0, NULL, AT(passphrase),
-	    "unset: ssh asks",
+	    "yes: run as a service: ssh -N, log to stdout, always restart" },
+	{ "AUTOSSH_PASSPHRASE", SETTING_PASSPHRASE, 0, 0, 0, NULL,
+	    AT(passphrase), "unset: ssh asks",
 	    "where answers to ssh come from: ask, fd:N, file:PATH, "
 	    "exec:COMMAND" },
 	{ "AUTOSSH_PATH", SETTING_TEXT, 1, PATH_MAX - 1, 0, PATH_SSH, AT(path),
@@ -1030,138 +1052,18 @@ static const struct setting {
 	    AT(pidfile), "unset", "file to write the process id to" },
 	{ "AUTOSSH_POLL", SETTING_NUMBER, 1, SECONDS_MAX, 600, NULL, AT(poll),
 	    "600", "seconds between tests, and scale of the backoff" },
-	{ "AUTOSSH_PORT", SETTING_TEXT, 0, VALUE_SHOWN, 0, NULL, AT(port),
-	    "unset", "as the value of -M, which it overrides" },
+	{ "AUTOSSH_PORT", SETTING_PORT, 0, 0, 0, "auto", AT(port), "unset",
+	    "like the value of -M, which it overrides" },
 	{ "AUTOSSH_STATUSFILE", SETTING_TEXT, 0, PATH_MAX - 1, 0, NULL,
 	    AT(statusfile), "unset",
-	    "file to write the state to, for Prometheus" },
+	    "file to write metrics to, for Prometheus" },
 #undef AT
 };
 #define NSETTINGS (sizeof(settings_table) / sizeof(settings_table[0]))
 
 /*
- * Reads VALUE (NULL: unset) of AUTOSSH_PASSPHRASE.  Returns false if it is
- * nothing that is known.
- */
-static bool
-passphrase_from_parse(const char *value, struct passphrase_source *from)
-{
-	int64_t fd;
-
-	memset(from, 0, sizeof(*from));
-	if (value == NULL)
-		return true;
-	if (strcmp(value, "ask") == 0) {
-		from->source = PASSPHRASE_ASK;
-	} else if (strncmp(value, "fd:", 3) == 0) {
-		from->source = PASSPHRASE_FD;
-		if (!number_parse(value + 3, 0, INT_MAX, &fd))
-			return false;
-		from->fd = (int)fd;
-	} else if (strncmp(value, "file:", 5) == 0) {
-		from->source = PASSPHRASE_FILE;
-		from->argument = value + 5;
-	} else if (strncmp(value, "exec:", 5) == 0) {
-		from->source = PASSPHRASE_EXEC;
-		from->argument = value + 5;
-	} else {
-		return false;
-	}
-	return from->argument == NULL || from->argument[0] != '\0';
-}
-
-/* Says into BUF what the variable S takes. */
-static void
-setting_allowed(const struct setting *s, char *buf, size_t size)
-{
-	switch (s->kind) {
-	case SETTING_FLAG:
-		snprintf(buf, size, "anything");
-		break;
-	case SETTING_YES:
-		snprintf(buf, size, "yes");
-		break;
-	case SETTING_NUMBER:
-		snprintf(buf, size,
-		    "a whole number from %" PRId64 " to %" PRId64 "%s",
-		    s->min < 0 ? 0 : s->min, s->max,
-		    s->min < 0 ? ", or any negative one" : "");
-		break;
-	case SETTING_SOURCE:
-		snprintf(buf, size, "ask, fd:N, file:PATH or exec:COMMAND");
-		break;
-	case SETTING_TEXT:
-		snprintf(buf, size, "%" PRId64 " to %" PRId64 " bytes", s->min,
-		    s->max);
-		break;
-	}
-}
-
-/*
- * Reads VALUE (NULL: unset) of variable S into SET.  Returns false if it is not
- * allowed.
- */
-static bool
-setting_read(struct settings *set, const struct setting *s, const char *value)
-{
-	void *place = (char *)set + s->offset;
-	int64_t *number = place;
-	const char **text = place;
-	struct passphrase_source from;
-	int64_t len;
-
-	switch (s->kind) {
-	case SETTING_FLAG:
-		*number = value != NULL;
-		return true;
-	case SETTING_YES:
-		*number = value != NULL && strcasecmp(value, "yes") == 0;
-		return true;
-	case SETTING_NUMBER:
-		*number = s->number;
-		return value == NULL ||
-		       number_parse(value, s->min, s->max, number);
-	case SETTING_SOURCE:
-		*text = value;
-		return passphrase_from_parse(value, &from);
-	case SETTING_TEXT:
-		*text = s->text;
-		len = value == NULL ? 0 : (int64_t)strlen(value);
-		if (value == NULL || (len == 0 && s->min == 0))
-			return true;
-		*text = value;
-		return len >= s->min && len <= s->max;
-	}
-	return false;
-}
-
-/* Reads all variables, or ends autossh at the first that is wrong. */
-static void
-settings_read(struct settings *set)
-{
-	char shown[VALUE_SHOWN + 4], allowed[96];
-	const struct setting *s;
-	const char *value;
-	size_t i;
-
-	memset(set, 0, sizeof(*set));
-	for (i = 0; i < NSETTINGS; i++) {
-		s = &settings_table[i];
-		value = getenv(s->name);
-		if (setting_read(set, s, value))
-			continue;
-		setting_allowed(s, allowed, sizeof(allowed));
-		if (s->kind == SETTING_SOURCE) /* it may be the secret itself */
-			die("%s: its value is not allowed; it takes %s",
-			    s->name, allowed);
-		die("%s: \"%s\" is not allowed; it takes %s", s->name,
-		    quote(value, shown), allowed);
-	}
-}
-
-/*
- * Reads VALUE of -M or AUTOSSH_PORT: PORT[:ECHO_PORT], or 0, or auto.  Returns
- * false if it is none of them.
+ * Reads VALUE of -M or AUTOSSH_PORT: PORT[:ECHO_PORT] in decimal digits, or 0,
+ * or auto.  Returns false if it is none of them.
  */
 static bool
 monitor_port_parse(const char *value, struct monitor_port *mp)
@@ -1179,13 +1081,163 @@ monitor_port_parse(const char *value, struct monitor_port *mp)
 		return false;
 	memcpy(text, value, len);
 	text[len] = '\0';
-	if (!number_parse(text, colon == NULL ? 0 : 1, 65534, &port))
-		return false;
-	if (colon != NULL && !number_parse(colon + 1, 1, 65535, &echo))
-		return false;
+	port = digits_value(text, PORT_MAX - 1);
+	if (colon != NULL)
+		echo = digits_value(colon + 1, PORT_MAX);
 	mp->port = (int)port;
 	mp->echo_port = (int)echo;
-	return true;
+	if (port < 0 || port > PORT_MAX - 1)
+		return false;
+	return colon == NULL || (port > 0 && echo > 0 && echo <= PORT_MAX);
+}
+
+/* Reads VALUE of AUTOSSH_PASSPHRASE.  Returns false if it is not allowed. */
+static bool
+passphrase_parse(const char *value, struct passphrase_source *from)
+{
+	int64_t fd;
+
+	memset(from, 0, sizeof(*from));
+	if (strcmp(value, "ask") == 0) {
+		from->source = PASSPHRASE_ASK;
+	} else if (strncmp(value, "fd:", 3) == 0) {
+		from->source = PASSPHRASE_FD;
+		fd = digits_value(value + 3, INT_MAX);
+		if (fd < 0 || fd > INT_MAX)
+			return false;
+		from->fd = (int)fd;
+	} else if (strncmp(value, "file:", 5) == 0) {
+		from->source = PASSPHRASE_FILE;
+		from->argument = value + 5;
+	} else if (strncmp(value, "exec:", 5) == 0) {
+		from->source = PASSPHRASE_EXEC;
+		from->argument = value + 5;
+	} else {
+		return false;
+	}
+	return from->argument == NULL || from->argument[0] != '\0';
+}
+
+/* Writes into BUF which values the variable S takes. */
+static void
+setting_allowed(const struct setting *s, char *buf, size_t size)
+{
+	switch (s->kind) {
+	case SETTING_FLAG:
+		snprintf(buf, size, "anything");
+		break;
+	case SETTING_YES:
+		snprintf(buf, size, "yes");
+		break;
+	case SETTING_NUMBER:
+		snprintf(buf, size,
+		    "a whole number from %" PRId64 " to %" PRId64 "%s",
+		    s->min < 0 ? 0 : s->min, s->max,
+		    s->min < 0 ? ", or any negative one" : "");
+		break;
+	case SETTING_TEXT:
+		snprintf(buf, size, "%" PRId64 " to %" PRId64 " bytes", s->min,
+		    s->max);
+		break;
+	case SETTING_PORT:
+		snprintf(buf, size,
+		    "a port from 1 to %d, a port and the port of an echo "
+		    "service as PORT:ECHO_PORT, auto, or 0 for no monitor",
+		    PORT_MAX - 1);
+		break;
+	case SETTING_PASSPHRASE:
+		snprintf(buf, size, "ask, fd:N, file:PATH or exec:COMMAND");
+		break;
+	}
+}
+
+/*
+ * Where the value of S comes from.  MONITOR is the value of -M, or NULL.
+ * Stores the value, which is NULL for a default that is no text.
+ */
+static enum setting_origin
+setting_value(const struct setting *s, const char *monitor, const char **value)
+{
+	bool may_be_empty =
+	    (s->kind != SETTING_TEXT || s->min > 0) && s->kind != SETTING_PORT;
+
+	*value = getenv(s->name);
+	if (*value != NULL && (may_be_empty || **value != '\0'))
+		return FROM_ENVIRONMENT;
+	*value = s->text;
+	if (s->kind != SETTING_PORT || monitor == NULL)
+		return FROM_DEFAULT;
+	*value = monitor;
+	return FROM_COMMAND_LINE;
+}
+
+/*
+ * Stores VALUE (NULL: the default of its kind) of variable S in SET.  Returns
+ * false if it is not allowed.
+ */
+static bool
+setting_store(struct settings *set, const struct setting *s, const char *value)
+{
+	void *member = (char *)set + s->offset;
+	int64_t *number = member;
+	struct monitor_port *port = member;
+	struct passphrase_source *from = member;
+
+	switch (s->kind) {
+	case SETTING_FLAG:
+		*number = value != NULL;
+		return true;
+	case SETTING_YES:
+		*number = value != NULL && strcasecmp(value, "yes") == 0;
+		return true;
+	case SETTING_NUMBER:
+		*number = s->number;
+		return value == NULL ||
+		       number_parse(value, s->min, s->max, number);
+	case SETTING_TEXT:
+		*(const char **)member = value;
+		return value == NULL || value == s->text ||
+		       ((int64_t)strlen(value) >= s->min &&
+			   (int64_t)strlen(value) <= s->max);
+	case SETTING_PORT:
+		return monitor_port_parse(value, port);
+	case SETTING_PASSPHRASE:
+		from->source = PASSPHRASE_NONE;
+		return value == NULL || passphrase_parse(value, from);
+	}
+	return false;
+}
+
+/*
+ * Reads all variables, or ends autossh at the first that is wrong.  MONITOR is
+ * the value of -M, or NULL.
+ */
+static void
+settings_read(struct settings *set, const char *monitor)
+{
+	char shown[VALUE_SHOWN + 4], allowed[128];
+	const struct setting *s;
+	enum setting_origin from;
+	const char *value;
+	size_t i;
+
+	memset(set, 0, sizeof(*set));
+	for (i = 0; i < NSETTINGS; i++) {
+		s = &settings_table[i];
+		from = setting_value(s, monitor, &value);
+		if (s->kind == SETTING_PORT)
+			set->port_from = from;
+		if (setting_store(set, s, value))
+			continue;
+		setting_allowed(s, allowed, sizeof(allowed));
+		/* the value may be the passphrase itself */
+		if (s->kind == SETTING_PASSPHRASE)
+			die("%s: its value is not allowed; it takes %s",
+			    s->name, allowed);
+		die("%s: \"%s\" is not allowed; it takes %s",
+		    from == FROM_COMMAND_LINE ? "-M" : s->name,
+		    quote(value, shown), allowed);
+	}
 }
 
 /* What the settings come to in ms, and what was lowered for it. */
@@ -4796,24 +4848,6 @@ main_cmdline_error(const struct cmdline *c)
 	return 1;
 }
 
-/* Reads the monitor port: from the environment, else the command line. */
-static void
-main_monitor_port(struct monitor_port *mp, const struct settings *set,
-    const struct cmdline *c)
-{
-	const char *value = set->port != NULL    ? set->port
-			    : c->monitor != NULL ? c->monitor
-						 : "auto";
-	char shown[VALUE_SHOWN + 4];
-
-	if (!monitor_port_parse(value, mp))
-		die("%s: \"%s\" is not allowed; it takes a port from 1 to "
-		    "65534, with :echo_port (1 to 65535) behind it for an "
-		    "echo service, or auto, or 0 for no monitor",
-		    set->port != NULL ? "AUTOSSH_PORT" : "-M",
-		    quote(value, shown));
-}
-
 /*
  * Makes ssh's arguments.  The forwardings are the monitor's own, which may
  * change from start to start.
@@ -4836,7 +4870,7 @@ main_ssh_argv(
 		forwards[3] = m->remote;
 	}
 	ssh_words(argv, (char *)(uintptr_t)set->path, c, forwards,
-	    set->port != NULL ? 0 : c->forwards_at,
+	    set->port_from == FROM_ENVIRONMENT ? 0 : c->forwards_at,
 	    set->ntservice && !c->no_command);
 	return argv;
 }
@@ -4853,17 +4887,16 @@ main_clean(void)
 /* Puts the supervisor together from what is to be done.  Opens nothing. */
 static void
 main_plan(struct supervisor *s, const struct settings *set,
-    const struct cmdline *cmd, const struct monitor_port *port,
-    const struct timing *timing, const struct passphrase_source *from)
+    const struct cmdline *cmd, const struct timing *timing)
 {
-	monitor_plan(&s->monitor, port, cmd->ipv6);
+	monitor_plan(&s->monitor, &set->port, cmd->ipv6);
 	s->monitor.timing = timing;
 	s->monitor.message = set->message;
 	s->settings = set;
 	s->cmd = cmd;
 	s->timing = timing;
 	s->argv = main_ssh_argv(set, cmd, &s->monitor);
-	s->askpass_server.from = from;
+	s->askpass_server.from = &set->passphrase;
 	s->askpass_server.signals = &s->signals;
 	s->askpass_server.listener.fd = -1;
 	s->ssh_stderr.read_fd = s->ssh_stderr.write_fd = -1;
@@ -4874,7 +4907,7 @@ main_plan(struct supervisor *s, const struct settings *set,
 
 /* Opens what autossh needs for as long as it lives, or ends it. */
 static void
-main_open(struct supervisor *s, const struct monitor_port *port)
+main_open(struct supervisor *s)
 {
 	pid_t main_pid = getpid();
 
@@ -4894,7 +4927,7 @@ main_open(struct supervisor *s, const struct monitor_port *port)
 	notify_open(&s->notify, main_pid);
 	s->monitor.probing =
 	    s->notify.fd != -1 || s->settings->statusfile != NULL;
-	monitor_listen(&s->monitor, port);
+	monitor_listen(&s->monitor, &s->settings->port);
 	if (askpass_on(&s->askpass_server))
 		secrets_lock();
 	if (!private_setup(s))
@@ -4911,8 +4944,6 @@ main(int argc, char **argv)
 {
 	struct settings set;
 	static struct cmdline cmd;
-	struct monitor_port port;
-	struct passphrase_source from;
 	struct timing timing;
 	static struct supervisor s;
 
@@ -4924,18 +4955,16 @@ main(int argc, char **argv)
 		return main_print(cmd.action);
 	if (cmd.action == CMDLINE_ERROR)
 		return main_cmdline_error(&cmd);
-	settings_read(&set);
-	main_monitor_port(&port, &set, &cmd);
+	settings_read(&set, cmd.monitor);
 	timing_derive(&timing, &set, cmd.background);
-	(void)passphrase_from_parse(set.passphrase, &from); /* is right */
-	passphrase_check(&from);
+	passphrase_check(&set.passphrase);
 	signals_open(&s.signals);
-	passphrase_open(&from, cmd.destination);
+	passphrase_open(&set.passphrase, cmd.destination);
 
-	main_plan(&s, &set, &cmd, &port, &timing, &from);
+	main_plan(&s, &set, &cmd, &timing);
 	if (askpass_on(&s.askpass_server) && !program_self(argv[0], s.self))
 		die("cannot find the program file of autossh: %s",
 		    strerror(errno));
-	main_open(&s, &port);
+	main_open(&s);
 	return supervisor_loop(&s);
 }

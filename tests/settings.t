@@ -46,9 +46,17 @@ for name in FIRST_POLL GATETIME LOGLEVEL MAXLIFETIME MAXSTART POLL; do
 	for value in $values; do
 		refused "AUTOSSH_$name.*$value" "AUTOSSH_$name=$value" -M 0
 	done
-	for value in '' ' 1' '1 '; do
+	for value in '' ' ' '1 ' '+ 1' '++1'; do
 		refused "AUTOSSH_$name.*$value" "AUTOSSH_$name=$value" -M 0
 	done
+done
+
+# Blanks and a plus sign before a number are skipped, as in 1.4g.
+for value in ' 29' '+29' ' 	+29'; do
+	fresh 'exit 0'
+	run AUTOSSH_POLL="$value" AUTOSSH_GATETIME="$value" -M 0 -N host
+	check "POLL='$value' is 29" \
+	    log_has "short poll time: adjusting net timeouts to 14500"
 done
 
 fresh 'exit 0'

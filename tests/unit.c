@@ -85,9 +85,19 @@ test_number_parse(void)
 		{ "", 0, 10, 0, false },
 		{ "-", 0, 10, 0, false },
 		{ "-1", 0, 10, 0, false },
-		{ "+1", 0, 10, 0, false },
-		{ " 1", 0, 10, 0, false },
+		{ "+1", 0, 10, 1, true },
+		{ " 1", 0, 10, 1, true },
+		{ " \t\n\v\f\r+1", 0, 10, 1, true },
+		{ "+", 0, 10, 0, false },
+		{ " ", 0, 10, 0, false },
+		{ "+ 1", 0, 10, 0, false },
+		{ "++1", 0, 10, 0, false },
+		{ "+-1", -1, 10, 0, false },
+		{ "-+1", -1, 10, 0, false },
+		{ " -1", -1, 10, -1, true },
+		{ "+11", 0, 10, 0, false },
 		{ "1 ", 0, 10, 0, false },
+		{ "1\r", 0, 10, 0, false },
 		{ "1x", 0, 10, 0, false },
 		{ "0x1", 0, 10, 0, false },
 		{ "1.0", 0, 10, 0, false },
@@ -264,6 +274,9 @@ test_settings_numbers(void)
 		{ "AUTOSSH_POLL", NULL, 600, true },
 		{ "AUTOSSH_POLL", "1", 1, true },
 		{ "AUTOSSH_POLL", "010", 10, true },
+		{ "AUTOSSH_POLL", " 60", 60, true },
+		{ "AUTOSSH_POLL", "+60", 60, true },
+		{ "AUTOSSH_POLL", "60\r", 0, false },
 		{ "AUTOSSH_POLL", "0", 0, false },
 		{ "AUTOSSH_POLL", "0x10", 0, false },
 		{ "AUTOSSH_POLL", "", 0, false },
@@ -277,11 +290,20 @@ test_settings_numbers(void)
 		int64_t *number = (void *)((char *)&set + s->offset);
 
 		memset(&set, 0x55, sizeof(set));
-		good = setting_read(&set, s, table[i].value);
+		good = setting_store(&set, s, table[i].value);
 		ok(good == table[i].good && (!good || *number == table[i].want),
 		    "%s=%s", s->name,
 		    table[i].value ? table[i].value : "(unset)");
 	}
+}
+
+static void
+setting_setenv(const char *name, const char *value)
+{
+	if (value == NULL)
+		unsetenv(name);
+	else
+		setenv(name, value, 1);
 }
 
 static void
@@ -301,19 +323,12 @@ test_settings_texts(void)
 		{ "AUTOSSH_MESSAGE", "", "", true },
 		{ "AUTOSSH_MESSAGE", SIXTY "1234", SIXTY "1234", true },
 		{ "AUTOSSH_MESSAGE", SIXTY "12345", NULL, false },
-		{ "AUTOSSH_PASSPHRASE", NULL, NULL, true },
-		{ "AUTOSSH_PASSPHRASE", "fd:3", "fd:3", true },
-		{ "AUTOSSH_PASSPHRASE", "fd:x", NULL, false },
-		{ "AUTOSSH_PASSPHRASE", "", NULL, false },
 		{ "AUTOSSH_PATH", NULL, PATH_SSH, true },
 		{ "AUTOSSH_PATH", "ssh", "ssh", true },
 		{ "AUTOSSH_PATH", "", NULL, false },
 		{ "AUTOSSH_PIDFILE", NULL, NULL, true },
 		{ "AUTOSSH_PIDFILE", "", NULL, true },
 		{ "AUTOSSH_PIDFILE", "p", "p", true },
-		{ "AUTOSSH_PORT", NULL, NULL, true },
-		{ "AUTOSSH_PORT", "", NULL, true },
-		{ "AUTOSSH_PORT", "0", "0", true },
 	};
 	static struct settings set;
 	size_t i;
@@ -323,10 +338,14 @@ test_settings_texts(void)
 	for (i = 0; i < COUNT(table); i++) {
 		const struct setting *s = setting_find(table[i].name);
 		const char **text = (void *)((char *)&set + s->offset);
+		const char *value;
 		bool good;
 
 		memset(&set, 0x55, sizeof(set));
-		good = setting_read(&set, s, table[i].value);
+		setting_setenv(s->name, table[i].value);
+		(void)setting_value(s, NULL, &value);
+		good = setting_store(&set, s, value);
+		unsetenv(s->name);
 		if (good)
 			is_text(*text, table[i].want, s->name);
 		else
@@ -350,8 +369,11 @@ test_setting_allowed(void)
 		    "ask, fd:N, file:PATH or exec:COMMAND" },
 		{ "AUTOSSH_NTSERVICE", "yes" },
 		{ "AUTOSSH_POLL", "a whole number from 1 to 2147483647" },
+		{ "AUTOSSH_PORT",
+		    "a port from 1 to 65534, a port and the port of an echo "
+		    "service as PORT:ECHO_PORT, auto, or 0 for no monitor" },
 	};
-	char buf[96];
+	char buf[128];
 	size_t i;
 
 	for (i = 0; i < COUNT(table); i++) {
@@ -360,24 +382,49 @@ test_setting_allowed(void)
 	}
 }
 
-/* settings_read() takes each variable from the environment to its place. */
+/* settings_read() takes each variable from where it comes. */
 static void
 test_settings_read(void)
 {
+	static const struct {
+		const char *env, *option; /* AUTOSSH_PORT and -M */
+		enum setting_origin from;
+		int port;
+	} table[] = {
+		{ NULL, NULL, FROM_DEFAULT, 0 },
+		{ "", NULL, FROM_DEFAULT, 0 },
+		{ "20000", NULL, FROM_ENVIRONMENT, 20000 },
+		{ "20000", "30000", FROM_ENVIRONMENT, 20000 },
+		{ "", "30000", FROM_COMMAND_LINE, 30000 },
+		{ NULL, "30000", FROM_COMMAND_LINE, 30000 },
+		{ "20000", "junk", FROM_ENVIRONMENT, 20000 },
+	};
 	struct settings set;
 	size_t i;
 
 	for (i = 0; i < NSETTINGS; i++)
 		unsetenv(settings_table[i].name);
-	settings_read(&set);
+	settings_read(&set, NULL);
 	is_int(set.poll, 600, "a setting has its default");
+	is_int(set.passphrase.source, PASSPHRASE_NONE, "no passphrase");
 	setenv("AUTOSSH_POLL", "7", 1);
 	setenv("AUTOSSH_MESSAGE", "hello", 1);
-	settings_read(&set);
+	setenv("AUTOSSH_PASSPHRASE", "fd:7", 1);
+	settings_read(&set, NULL);
 	is_int(set.poll, 7, "a number is read from the environment");
 	is_text(set.message, "hello", "a text is read from the environment");
+	is_int(set.passphrase.fd, 7, "and where the passphrase comes from");
 	unsetenv("AUTOSSH_POLL");
 	unsetenv("AUTOSSH_MESSAGE");
+	unsetenv("AUTOSSH_PASSPHRASE");
+	for (i = 0; i < COUNT(table); i++) {
+		setting_setenv("AUTOSSH_PORT", table[i].env);
+		settings_read(&set, table[i].option);
+		is_int(set.port_from, table[i].from, "where the port is from");
+		is_int(set.port.port, table[i].port, "and its value");
+		is_int(set.port.auto_port, table[i].port == 0, "or auto");
+	}
+	unsetenv("AUTOSSH_PORT");
 }
 
 static void
@@ -713,17 +760,18 @@ ssh_argv_read(struct cmdline *c, const char *line, const char *port,
 {
 	static struct monitor m;
 	struct settings set;
-	struct monitor_port mp;
 
-	memset(&set, 0, sizeof(set));
-	set.path = "ssh";
-	set.port = port;
-	set.ntservice = ntservice;
 	cmdline_read(c, line, buf);
 	if (c->action != CMDLINE_RUN)
 		return NULL;
-	main_monitor_port(&mp, &set, c);
-	monitor_plan(&m, &mp, c->ipv6);
+	setting_setenv("AUTOSSH_PORT", port);
+	setting_setenv("AUTOSSH_NTSERVICE", ntservice ? "yes" : NULL);
+	setting_setenv("AUTOSSH_PATH", "ssh");
+	settings_read(&set, c->monitor);
+	setting_setenv("AUTOSSH_PORT", NULL);
+	setting_setenv("AUTOSSH_NTSERVICE", NULL);
+	setting_setenv("AUTOSSH_PATH", NULL);
+	monitor_plan(&m, &set.port, c->ipv6);
 	return main_ssh_argv(&set, c, &m);
 }
 
@@ -1239,7 +1287,7 @@ test_monitor_hurry(void)
 /* ---- passphrase -------------------------------------------------------- */
 
 static void
-test_passphrase_from_parse(void)
+test_passphrase_parse(void)
 {
 	static const struct {
 		const char *value;
@@ -1247,7 +1295,6 @@ test_passphrase_from_parse(void)
 		int source, fd;
 		const char *argument;
 	} table[] = {
-		{ NULL, true, PASSPHRASE_NONE, 0, NULL },
 		{ "ask", true, PASSPHRASE_ASK, 0, NULL },
 		{ "fd:0", true, PASSPHRASE_FD, 0, NULL },
 		{ "fd:9", true, PASSPHRASE_FD, 9, NULL },
@@ -1262,6 +1309,8 @@ test_passphrase_from_parse(void)
 		{ "fd", false, 0, 0, NULL },
 		{ "fd:", false, 0, 0, NULL },
 		{ "fd:-1", false, 0, 0, NULL },
+		{ "fd: 9", false, 0, 0, NULL },
+		{ "fd:+9", false, 0, 0, NULL },
 		{ "fd:9x", false, 0, 0, NULL },
 		{ "fd:2147483648", false, 0, 0, NULL },
 		{ "file:", false, 0, 0, NULL },
@@ -1274,9 +1323,9 @@ test_passphrase_from_parse(void)
 	for (i = 0; i < COUNT(table); i++) {
 		struct passphrase_source from;
 		const char *value = table[i].value;
-		bool good = passphrase_from_parse(value, &from);
+		bool good = passphrase_parse(value, &from);
 
-		is_int(good, table[i].good, value ? value : "no passphrase");
+		is_int(good, table[i].good, value);
 		if (!good || !table[i].good)
 			continue;
 		is_int((int64_t)from.source, table[i].source, "its source");
@@ -1990,7 +2039,7 @@ main(void)
 	test_monitor_early();
 	test_monitor_end();
 	test_monitor_hurry();
-	test_passphrase_from_parse();
+	test_passphrase_parse();
 	test_passphrase_file_private();
 	test_question_judge();
 	test_background_ready();
