@@ -25,11 +25,11 @@
  * ssh_words, policy_, question_, line_match) makes no system call and keeps
  * nothing.
  *
- * Sections, bottom up: constants and types; systems; small helpers; log;
+ * ections, bottom up: constants and types; systems; small helpers; log;
  * settings; command line; policy; signals; terminal; processes; private
- * directory; sockets; monitor; passphrase; questions; answers; the helper; what
- * ssh says; reports; pidfile and background; the ssh process; supervisor; usage
- * and main.
+ * directory; sockets; network, suspend; monitor; passphrase; questions;
+ * answers; the helper; what ssh says; reports; pidfile and background; the ssh
+ * process; supervisor; usage and main.
  */
 
 #include "config.h"
@@ -42,6 +42,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include <net/if.h>
 #include <netinet/in.h>
 
 #include <ctype.h>
@@ -75,6 +76,12 @@
 #endif
 #ifdef HAVE_PROCCTL
 #include <sys/procctl.h>
+#endif
+#ifdef HAVE_GETIFADDRS
+#include <ifaddrs.h>
+#endif
+#ifdef HAVE_LINUX_RTNETLINK_H
+#include <linux/rtnetlink.h>
 #endif
 
 /* ---- constants and types ---------------------------------------------- */
@@ -141,6 +148,12 @@ struct address {
 	socklen_t len;
 };
 
+/* An address of this host, without padding: compared by memcmp(3). */
+struct ifaddress {
+	uint8_t family;
+	uint8_t bytes[sizeof(struct in6_addr)];
+};
+
 /* What the supervisor is doing. */
 enum state {
 	WAITING,  /* for the next start of ssh */
@@ -164,7 +177,9 @@ enum event {
 	EV_CHILD_GONE,    /* ssh has been reaped */
 	EV_TEST_PASSED,
 	EV_TEST_FAILED,
-	EV_REJECTED, /* ssh asks again: the answer was wrong */
+	EV_REJECTED,        /* ssh asks again: the answer was wrong */
+	EV_NETWORK_CHANGED, /* an address has become usable */
+	EV_RESUMED,         /* the system was suspended */
 	NEVENTS
 };
 
@@ -343,6 +358,108 @@ timer_set(int fd, int64_t due)
 #endif
 
 /*
+ * clock_watch_open() returns a descriptor that becomes readable when the time
+ * of day jumps, as it does at the end of a suspend; -1 if the system has none.
+ * clock_watch_rearm() makes it wait for the next time.
+ */
+#if defined(HAVE_TIMERFD_CREATE) && HAVE_DECL_TFD_TIMER_CANCEL_ON_SET
+static void
+clock_watch_rearm(int fd)
+{
+	struct itimerspec when = { { 0, 0 }, { 0, 0 } };
+	uint64_t expired;
+
+	(void)!read(fd, &expired, sizeof(expired)); /* ECANCELED */
+	/* never expires, but is cancelled by a jump */
+	when.it_value.tv_sec =
+	    sizeof(time_t) < sizeof(int64_t) ? INT32_MAX : INT64_MAX;
+	(void)timerfd_settime(
+	    fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &when, NULL);
+}
+
+static int
+clock_watch_open(void)
+{
+	int fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+
+	if (fd != -1)
+		clock_watch_rearm(fd);
+	return fd;
+}
+#else
+static int
+clock_watch_open(void)
+{
+	return -1;
+}
+
+static void
+clock_watch_rearm(int fd)
+{
+	(void)fd;
+}
+#endif
+
+/*
+ * route_open() returns a socket that becomes readable when an address or an
+ * interface changes; -1 with errno set if the system has none or refuses it.
+ */
+#ifdef HAVE_LINUX_RTNETLINK_H
+static int
+route_open(void)
+{
+	struct sockaddr_nl groups;
+	int fd = socket_open(AF_NETLINK, SOCK_RAW);
+
+	if (fd == -1)
+		return -1;
+	memset(&groups, 0, sizeof(groups));
+	groups.nl_family = AF_NETLINK;
+	groups.nl_groups =
+	    RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR;
+	if (bind(fd, (struct sockaddr *)&groups, sizeof(groups)) == -1) {
+		int saved = errno;
+
+		close(fd);
+		errno = saved;
+		return -1;
+	}
+	return fd;
+}
+
+#else
+static int
+route_open(void)
+{
+	errno = ENOSYS;
+	return -1;
+}
+
+#endif
+
+#ifndef HAVE_GETIFADDRS
+struct ifaddrs {
+	struct ifaddrs *ifa_next;
+	struct sockaddr *ifa_addr;
+	unsigned int ifa_flags;
+};
+
+static int
+getifaddrs(struct ifaddrs **all)
+{
+	*all = NULL;
+	errno = ENOSYS;
+	return -1;
+}
+
+static void
+freeifaddrs(struct ifaddrs *all)
+{
+	(void)all;
+}
+#endif
+
+/*
  * set_pdeathsig() makes the kernel send SIGTERM to this process when its parent
  * dies; the child calls it before exec.  disable_tracing() protects this
  * process from ptrace(2) and core dumps.
@@ -469,6 +586,21 @@ now_ms(void)
 
 	clock_gettime(CLOCK_STEADY, &ts);
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/*
+ * The time in ms that the system has been suspended since it was booted.
+ * Always 0 where there is no clock that counts it.
+ */
+static int64_t
+suspended_ms(void)
+{
+	struct timespec with, without;
+
+	clock_gettime(CLOCK_STEADY, &with);
+	clock_gettime(CLOCK_MONOTONIC, &without);
+	return ((int64_t)with.tv_sec - without.tv_sec) * 1000 +
+	       (with.tv_nsec - without.tv_nsec) / 1000000;
 }
 
 static int64_t
@@ -1459,6 +1591,9 @@ ssh_words(char **argv, char *program, const struct cmdline *c,
 
 /* ---- policy: what follows from what ------------------------------------ */
 
+#define CHANGED_TIMEOUT_MIN_MS 3000
+#define CHANGED_TIMEOUT_MAX_MS 5000
+
 enum verdict {
 	VERDICT_RESTART,
 	VERDICT_EXIT,        /* ssh is done, and so is autossh: status 0 */
@@ -1518,6 +1653,25 @@ policy_backoff(int tries, int64_t poll_s)
 	if (t <= 0)
 		return 0;
 	return t * t >= 300 ? poll_s : poll_s * t * t / 300;
+}
+
+/*
+ * The timeout of a test that is made because the network has changed.  GONE: an
+ * address has gone since the last test that passed, so that the connection is
+ * most likely dead.  ROUND_TRIP_MS is of that test; -1: it is not known.
+ */
+static int64_t
+policy_changed_timeout(int64_t usual_ms, bool gone, int64_t round_trip_ms)
+{
+	int64_t ms = 4 * round_trip_ms;
+
+	if (!gone)
+		return usual_ms;
+	if (round_trip_ms == -1 || ms > CHANGED_TIMEOUT_MAX_MS)
+		ms = CHANGED_TIMEOUT_MAX_MS;
+	else if (ms < CHANGED_TIMEOUT_MIN_MS)
+		ms = CHANGED_TIMEOUT_MIN_MS;
+	return earlier(ms, usual_ms);
 }
 
 /* ---- signals: handlers write to a pipe, the loop reads ----------------- */
@@ -2072,6 +2226,300 @@ listener_accept(struct listener *l, int64_t now)
 	return fd;
 }
 
+/* ---- network, suspend: when to test or start without waiting ----------- */
+
+#define NETWORK_PAUSE_MS 250  /* addresses are compared after this pause */
+#define NETWORK_BURST_MS 1000 /* or, without a pause, after this time */
+#define NETWORK_GAP_MS 2000   /* from one event to the next, at least */
+#define RESUME_MIN_MS 1000    /* a shorter suspend is none */
+
+/* What has happened to a set of addresses: a bit each. */
+enum network_change {
+	NETWORK_CAME = 1, /* there is an address that was not */
+	NETWORK_GONE = 2  /* there was an address that is not */
+};
+
+struct network {
+	int route_fd; /* of route_open(); -1: network changes go unnoticed */
+	int clock_fd; /* of clock_watch_open(), or -1 */
+	struct ifaddress *list; /* the usable addresses, sorted */
+	size_t nlist;
+	int64_t burst_end;    /* of the messages that come now */
+	int64_t compare_due;  /* NEVER: no message has come */
+	int64_t gone_at;      /* when an address was last missed; 0: never */
+	int64_t suspended_ms; /* of suspended_ms() when we last looked */
+	int64_t resumed_ms;   /* of suspends that no event has reported */
+	enum event pending;   /* the next event; EV_NONE */
+	int64_t next_event;   /* not before this time */
+	enum event event;     /* the last event, and */
+	int64_t event_ms;     /* EV_RESUMED: how long the suspend was */
+};
+
+/*
+ * Whether SA, of an interface with FLAGS (IFF_), connects this host to others:
+ * neither loopback nor link-local, of an interface that is up and has a link.
+ */
+static bool
+ifaddress_usable(const struct sockaddr *sa, unsigned int flags)
+{
+	const unsigned int up = IFF_UP | IFF_RUNNING;
+	struct sockaddr_in6 in6;
+	struct sockaddr_in in;
+
+	if (sa == NULL || (flags & (up | IFF_LOOPBACK)) != up)
+		return false;
+	switch (sa->sa_family) {
+	case AF_INET:
+		memcpy(&in, sa, sizeof(in));
+		return ntohl(in.sin_addr.s_addr) >> 16 != 0xa9fe; /* 169.254 */
+	case AF_INET6:
+		memcpy(&in6, sa, sizeof(in6));
+		return !IN6_IS_ADDR_LINKLOCAL(&in6.sin6_addr);
+	default:
+		return false;
+	}
+}
+
+/* Sets *A to the address SA, of AF_INET or AF_INET6. */
+static void
+ifaddress_set(struct ifaddress *a, const struct sockaddr *sa)
+{
+	struct sockaddr_in6 in6;
+	struct sockaddr_in in;
+
+	memset(a, 0, sizeof(*a));
+	a->family = (uint8_t)sa->sa_family;
+	if (sa->sa_family == AF_INET) {
+		memcpy(&in, sa, sizeof(in));
+		memcpy(a->bytes, &in.sin_addr, sizeof(in.sin_addr));
+	} else {
+		memcpy(&in6, sa, sizeof(in6));
+		memcpy(a->bytes, &in6.sin6_addr, sizeof(in6.sin6_addr));
+	}
+}
+
+/*
+ * Whether the kernel has finished duplicate address detection for SA, if it is
+ * of IPv6.  getifaddrs(3) does not tell, but a socket can be bound only then.
+ */
+static bool
+ifaddress_checked(const struct sockaddr *sa)
+{
+	bool tentative;
+	int fd;
+
+	if (sa->sa_family != AF_INET6)
+		return true;
+	fd = socket_open(AF_INET6, SOCK_DGRAM);
+	if (fd == -1)
+		return true;
+	tentative = bind(fd, sa, sizeof(struct sockaddr_in6)) == -1 &&
+		    errno == EADDRNOTAVAIL;
+	close(fd);
+	return !tentative;
+}
+
+/*
+ * Sets *LIST, to be freed, to the usable addresses.  Returns their number, or
+ * -1 with errno set.
+ */
+static ssize_t
+ifaddress_list(struct ifaddress **list)
+{
+	struct ifaddrs *all, *i;
+	size_t n = 1; /* calloc(0) may return NULL */
+
+	if (getifaddrs(&all) == -1)
+		return -1;
+	for (i = all; i != NULL; i = i->ifa_next)
+		n++;
+	*list = calloc(n, sizeof(**list));
+	n = 0;
+	for (i = all; i != NULL && *list != NULL; i = i->ifa_next) {
+		if (ifaddress_usable(i->ifa_addr, i->ifa_flags) &&
+		    ifaddress_checked(i->ifa_addr))
+			ifaddress_set(*list + n++, i->ifa_addr);
+	}
+	freeifaddrs(all);
+	return *list == NULL ? -1 : (ssize_t)n;
+}
+
+static int
+ifaddress_compare(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct ifaddress));
+}
+
+/*
+ * What has changed between two sorted lists of addresses.  A list may hold an
+ * address more than once, if several interfaces have it.
+ */
+static int
+network_compare(const struct ifaddress *was, size_t nwas,
+    const struct ifaddress *is, size_t nis)
+{
+	int change = 0;
+	size_t i = 0, k = 0;
+
+	while (i < nwas || k < nis) {
+		int order = i == nwas  ? 1
+			    : k == nis ? -1
+				       : ifaddress_compare(was + i, is + k);
+		const struct ifaddress *next = order < 0 ? was + i : is + k;
+
+		if (order < 0)
+			change |= NETWORK_GONE;
+		else if (order > 0)
+			change |= NETWORK_CAME;
+		/* skip it in both, with its repetitions */
+		while (i < nwas && ifaddress_compare(was + i, next) == 0)
+			i++;
+		while (k < nis && ifaddress_compare(is + k, next) == 0)
+			k++;
+	}
+	return change;
+}
+
+/* Reads the usable addresses.  Returns what has changed, as network_change. */
+static int
+network_read(struct network *n)
+{
+	struct ifaddress *list = NULL;
+	ssize_t nlist = ifaddress_list(&list);
+	int change;
+
+	if (nlist == -1) {
+		log_msg(
+		    LOG_DEBUG, "cannot list addresses: %s", strerror(errno));
+		free(list);
+		return 0;
+	}
+	qsort(list, (size_t)nlist, sizeof(*list), ifaddress_compare);
+	change = network_compare(n->list, n->nlist, list, (size_t)nlist);
+	free(n->list);
+	n->list = list;
+	n->nlist = (size_t)nlist;
+	return change;
+}
+
+static void
+network_open(struct network *n)
+{
+	memset(n, 0, sizeof(*n));
+	n->compare_due = NEVER;
+	n->suspended_ms = suspended_ms();
+	n->clock_fd = clock_watch_open();
+	if (n->clock_fd == -1)
+		log_msg(LOG_DEBUG, "a resume will not be noticed: %s",
+		    strerror(errno));
+	n->route_fd = route_open();
+	if (n->route_fd == -1)
+		log_msg(LOG_DEBUG, "network changes will not be noticed: %s",
+		    strerror(errno));
+	else
+		(void)network_read(n);
+}
+
+static void
+network_prepare(const struct network *n, struct waitset *set)
+{
+	waitset_fd(set, n->route_fd, POLLIN);
+	waitset_fd(set, n->clock_fd, POLLIN);
+	waitset_until(set, n->compare_due);
+	if (n->pending != EV_NONE)
+		waitset_until(set, n->next_event);
+}
+
+/*
+ * Takes in what the kernel says has changed.  Its messages only wake us, so
+ * that one that is lost (ENOBUFS) does no harm.
+ */
+static void
+network_drain(struct network *n, int64_t now)
+{
+	char byte;
+
+	/* the rest of each message is cut off */
+	while (recv(n->route_fd, &byte, sizeof(byte), 0) != -1 ||
+	       errno == EINTR || errno == ENOBUFS)
+		;
+	if (errno != EAGAIN) {
+		log_msg(LOG_DEBUG,
+		    "network changes will no longer be noticed: %s",
+		    strerror(errno));
+		fd_close(&n->route_fd);
+	}
+	if (n->compare_due == NEVER)
+		n->burst_end = now + NETWORK_BURST_MS;
+	n->compare_due = earlier(now + NETWORK_PAUSE_MS, n->burst_end);
+}
+
+/* Compares the addresses with those of the last time. */
+static void
+network_look(struct network *n, int64_t now)
+{
+	int change = network_read(n);
+
+	n->compare_due = NEVER;
+	if (change & NETWORK_GONE) {
+		log_msg(LOG_DEBUG, "an address is no longer usable");
+		n->gone_at = now;
+	}
+	if (change & NETWORK_CAME) {
+		log_msg(LOG_DEBUG, "an address has become usable");
+		if (n->pending == EV_NONE)
+			n->pending = EV_NETWORK_CHANGED;
+	}
+}
+
+/*
+ * Returns EV_NETWORK_CHANGED, EV_RESUMED or EV_NONE.  What happens within
+ * NETWORK_GAP_MS of the last event becomes one event at the end of that time.
+ */
+static enum event
+network_run(struct network *n, const struct waitset *set, int64_t now)
+{
+	int64_t suspended = suspended_ms();
+
+	if (waitset_ready(set, n->clock_fd))
+		clock_watch_rearm(n->clock_fd);
+	if (suspended - n->suspended_ms >= RESUME_MIN_MS) {
+		n->pending = EV_RESUMED;
+		n->resumed_ms += suspended - n->suspended_ms;
+	}
+	n->suspended_ms = suspended;
+	if (waitset_ready(set, n->route_fd))
+		network_drain(n, now);
+	if (now >= n->compare_due)
+		network_look(n, now);
+	if (n->pending == EV_NONE || now < n->next_event)
+		return EV_NONE;
+	n->event = n->pending;
+	n->event_ms = n->resumed_ms;
+	n->next_event = now + NETWORK_GAP_MS;
+	n->pending = EV_NONE;
+	n->resumed_ms = 0;
+	return n->event;
+}
+
+/* Whether an address has gone since time SINCE (ms). */
+static bool
+network_gone_since(const struct network *n, int64_t since)
+{
+	return n->gone_at > since;
+}
+
+/* Says what the last event makes us do. */
+static void
+network_log(const struct network *n, const char *what)
+{
+	if (n->event == EV_RESUMED)
+		log_msg(LOG_INFO, "resumed after %" PRId64 " s, %s",
+		    n->event_ms / 1000, what);
+	else
+		log_msg(LOG_INFO, "network has changed, %s", what);
+}
+
 /* ---- monitor: does what we send through ssh come back? ----------------- */
 
 /* A connection to our listener; ours until it turns out to be a stranger's. */
@@ -2107,10 +2555,13 @@ struct monitor {
 	int64_t first_due; /* before it, a test that fails has no consequence */
 	int64_t probe_gap; /* to the next early test, in ms */
 	int64_t next_due;  /* of the next test; NEVER: none is due */
+	int64_t asked_ms;  /* timeout if an event asked for it; else 0 */
+	int64_t again_due; /* of one more after that under way; NEVER */
 
 	/* the test that is under way */
 	enum test_phase phase;
 	bool probe; /* begun before first_due */
+	bool asked; /* an event asked for it */
 	int64_t begun;
 	int64_t timeout_ms;
 	int64_t due; /* when a connection, or the echo, must have come; NEVER:
@@ -2120,7 +2571,8 @@ struct monitor {
 	size_t len, sent;
 	int nconns;
 
-	bool passed; /* a test of this ssh has */
+	bool passed;     /* a test of this ssh has */
+	int64_t good_at; /* the last one did, or this ssh was started */
 	int64_t tests, failures;
 	int64_t round_trip_ms; /* of the last test that passed; -1: none */
 	int64_t passed_wall;   /* its end, of the wall clock */
@@ -2209,7 +2661,7 @@ monitor_plan(struct monitor *m, const struct monitor_port *mp, bool ipv6)
 
 	memset(m, 0, sizeof(*m));
 	m->listener.fd = m->send_fd = -1;
-	m->next_due = NEVER;
+	m->next_due = m->again_due = NEVER;
 	m->round_trip_ms = -1;
 	m->auto_port = mp->auto_port;
 	m->ipv6 = ipv6;
@@ -2263,7 +2715,9 @@ static void
 monitor_start(struct monitor *m, int64_t now)
 {
 	m->passed = false;
-	m->next_due = NEVER;
+	m->good_at = now;
+	m->next_due = m->again_due = NEVER;
+	m->asked_ms = 0;
 	if (!m->on)
 		return;
 	m->first_due = now + m->timing->first_ms;
@@ -2292,6 +2746,33 @@ monitor_hurry(struct monitor *m, int64_t now)
 	m->first_due = earlier(m->first_due, now);
 	if (m->phase == TEST_NONE)
 		m->next_due = now;
+}
+
+/*
+ * Has a test with timeout TIMEOUT_MS begin now, because something has happened.
+ * One that is under way goes on for as long as the new one might take, as the
+ * kernel may be about to mend the connection; another follows it.  Returns
+ * false if there is nothing to test.
+ */
+static bool
+monitor_ask(struct monitor *m, int64_t timeout_ms, int64_t now)
+{
+	int i;
+
+	if (m->next_due == NEVER && m->phase == TEST_NONE)
+		return false;
+	m->asked_ms = timeout_ms;
+	if (m->phase == TEST_NONE) {
+		m->next_due = now;
+		return true;
+	}
+	m->again_due =
+	    now > m->begun + NETWORK_GAP_MS ? now : m->begun + NETWORK_GAP_MS;
+	if (m->due != NEVER)
+		m->due = earlier(m->due, now + timeout_ms);
+	for (i = 0; i < m->nconns; i++)
+		m->conns[i].due = earlier(m->conns[i].due, now + timeout_ms);
+	return true;
 }
 
 /*
@@ -2331,11 +2812,21 @@ test_line(struct monitor *m)
 	return true;
 }
 
+/*
+ * Whether a failure of the test under way has no consequence.  One that an
+ * event asked for has one, except that ssh may still be logging in.
+ */
+static bool
+test_is_harmless(const struct monitor *m)
+{
+	return m->probe && (!m->asked || m->phase <= TEST_CONNECT);
+}
+
 /* How important it is why the test under way has failed. */
 static int
 test_level(const struct monitor *m)
 {
-	return m->probe ? LOG_DEBUG : LOG_INFO;
+	return test_is_harmless(m) ? LOG_DEBUG : LOG_INFO;
 }
 
 /* Begins a test.  EV_TEST_FAILED: it could not even begin. */
@@ -2346,8 +2837,12 @@ test_begin(struct monitor *m, int64_t now)
 	m->begun = now;
 	m->probe = now < m->first_due;
 	m->timeout_ms = m->timing->timeout_ms;
-	if (m->probe)
+	m->asked = m->asked_ms != 0;
+	if (m->asked)
+		m->timeout_ms = m->asked_ms;
+	else if (m->probe)
 		m->timeout_ms = earlier(m->timeout_ms, 2 * m->probe_gap);
+	m->asked_ms = 0;
 	m->due = now + m->timeout_ms * (m->echo ? 2 : 1);
 	if (!test_line(m)) {
 		log_msg(test_level(m), "no random number: %s", strerror(errno));
@@ -2558,11 +3053,15 @@ test_step(struct monitor *m, const struct waitset *set, int64_t now)
 static enum event
 test_end(struct monitor *m, enum event r, int64_t now)
 {
+	bool harmless = test_is_harmless(m);
+
 	test_close(m);
-	m->next_due = now + m->timing->poll_ms;
-	if (r == EV_TEST_FAILED && m->probe) {
+	m->next_due = earlier(now + m->timing->poll_ms, m->again_due);
+	if (r == EV_TEST_FAILED && harmless) {
 		m->probe_gap += m->probe_gap / 2;
-		m->next_due = earlier(now + m->probe_gap, m->first_due);
+		m->next_due = earlier(
+		    now + m->probe_gap, earlier(m->first_due, m->again_due));
+		m->again_due = NEVER;
 		return EV_NONE;
 	}
 	m->tests++;
@@ -2571,8 +3070,10 @@ test_end(struct monitor *m, enum event r, int64_t now)
 		return r;
 	}
 	if (m->probe)
-		m->next_due = m->first_due;
+		m->next_due = earlier(m->first_due, m->again_due);
+	m->again_due = NEVER;
 	m->passed = true;
+	m->good_at = now;
 	m->round_trip_ms = now - m->begun;
 	m->passed_wall = wall_ms();
 	return r;
@@ -4096,6 +4597,7 @@ struct supervisor {
 
 	struct ssh_stderr ssh_stderr;
 	struct notify notify;
+	struct network network;
 	bool status_failed; /* the status file could not be written */
 	int ready_fd;       /* of background_start() */
 	bool caller_gone;   /* a signal ended it before it could be told */
@@ -4368,6 +4870,31 @@ test_now(struct supervisor *s, int64_t now)
 	monitor_hurry(&s->monitor, now);
 }
 
+/* The network has changed: a start that waits comes now. */
+static void
+network_start(struct supervisor *s, int64_t now)
+{
+	if (s->deadline <= now)
+		return;
+	network_log(&s->network, "starting ssh");
+	start_now(s, now);
+}
+
+/* The network has changed: a test begins now. */
+static void
+network_test(struct supervisor *s, int64_t now)
+{
+	struct monitor *m = &s->monitor;
+	int64_t timeout_ms = policy_changed_timeout(m->timing->timeout_ms,
+	    network_gone_since(&s->network, m->good_at), m->round_trip_ms);
+
+	/* no answer could come while the system was suspended */
+	if (s->network.event == EV_RESUMED)
+		monitor_repeat(m, now);
+	if (monitor_ask(m, timeout_ms, now))
+		network_log(&s->network, "testing the connection");
+}
+
 /* The tunnel is known to be up. */
 static void
 tunnel_up(struct supervisor *s, int64_t now)
@@ -4562,6 +5089,8 @@ static action_fn *const actions[NSTATES][NEVENTS] = {
 		[EV_RESTART] = start_now,
 		[EV_PROD] = start_now,
 		[EV_DEADLINE] = start_ssh,
+		[EV_NETWORK_CHANGED] = network_start,
+		[EV_RESUMED] = network_start,
 	},
 	[RUNNING] = {
 		[EV_EXIT] = enter_stopping,
@@ -4576,6 +5105,8 @@ static action_fn *const actions[NSTATES][NEVENTS] = {
 		[EV_TEST_PASSED] = test_passed,
 		[EV_TEST_FAILED] = test_failed,
 		[EV_REJECTED] = enter_stopping,
+		[EV_NETWORK_CHANGED] = network_test,
+		[EV_RESUMED] = network_test,
 	},
 	[STOPPING] = {
 		[EV_EXIT] = stop_at_once,
@@ -4772,6 +5303,7 @@ supervisor_loop(struct supervisor *s)
 		askpass_prepare(&s->askpass_server, &set);
 		ssh_stderr_prepare(&s->ssh_stderr, &set);
 		notify_prepare(&s->notify, &set);
+		network_prepare(&s->network, &set);
 		waitset_wait(&set, s->timer_fd);
 
 		now = now_ms();
@@ -4782,6 +5314,8 @@ supervisor_loop(struct supervisor *s)
 		supervisor_signals(s, now);
 		supervisor_event(
 		    s, askpass_run(&s->askpass_server, &set, now), now);
+		/* before a test fails that a suspend has interrupted */
+		supervisor_event(s, network_run(&s->network, &set, now), now);
 		supervisor_event(s, monitor_run(&s->monitor, &set, now), now);
 		supervisor_run(s, now);
 		notify_run(&s->notify, now);
@@ -4937,6 +5471,7 @@ main_open(struct supervisor *s)
 	if (s->settings->pidfile != NULL)
 		pidfile_write(s->settings->pidfile);
 	s->timer_fd = timer_open();
+	network_open(&s->network);
 }
 
 int

@@ -11,6 +11,8 @@ int autossh_main(int argc, char **argv);
 #include "../autossh.c" /* NOLINT: static functions are to be reached */
 #undef main
 
+#include <arpa/inet.h>
+
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 #define WORDS_MAX 32
 
@@ -1064,6 +1066,254 @@ test_signals_exit(void)
 	}
 }
 
+/* ---- network ----------------------------------------------------------- */
+
+static struct sockaddr *
+sockaddr_of(const char *text, struct address *a)
+{
+	memset(a, 0, sizeof(*a));
+	if (inet_pton(AF_INET, text, &a->sa.in.sin_addr) == 1)
+		a->sa.any.sa_family = AF_INET;
+	else if (inet_pton(AF_INET6, text, &a->sa.in6.sin6_addr) == 1)
+		a->sa.any.sa_family = AF_INET6;
+	else
+		a->sa.any.sa_family = AF_UNIX;
+	return &a->sa.any;
+}
+
+static void
+test_ifaddress_usable(void)
+{
+	static const struct {
+		const char *text;
+		unsigned int flags;
+		bool want;
+	} table[] = {
+		{ "192.0.2.1", IFF_UP | IFF_RUNNING, true },
+		{ "10.0.0.1", IFF_UP | IFF_RUNNING | IFF_BROADCAST, true },
+		{ "10.0.0.1", IFF_UP | IFF_RUNNING | IFF_POINTOPOINT, true },
+		{ "169.253.255.255", IFF_UP | IFF_RUNNING, true },
+		{ "169.255.0.0", IFF_UP | IFF_RUNNING, true },
+		{ "2001:db8::1", IFF_UP | IFF_RUNNING, true },
+		{ "fd00::1", IFF_UP | IFF_RUNNING, true },
+		{ "fec0::1", IFF_UP | IFF_RUNNING, true },
+		/* down, or without a link */
+		{ "192.0.2.1", 0, false },
+		{ "192.0.2.1", IFF_UP, false },
+		{ "192.0.2.1", IFF_RUNNING, false },
+		{ "2001:db8::1", IFF_UP, false },
+		/* loopback */
+		{ "127.0.0.1", IFF_UP | IFF_RUNNING | IFF_LOOPBACK, false },
+		{ "10.0.0.1", IFF_UP | IFF_RUNNING | IFF_LOOPBACK, false },
+		{ "::1", IFF_UP | IFF_RUNNING | IFF_LOOPBACK, false },
+		/* link-local */
+		{ "169.254.0.0", IFF_UP | IFF_RUNNING, false },
+		{ "169.254.255.255", IFF_UP | IFF_RUNNING, false },
+		{ "fe80::1", IFF_UP | IFF_RUNNING, false },
+		{ "febf::1", IFF_UP | IFF_RUNNING, false },
+		/* no address of a network, as AF_PACKET */
+		{ "other", IFF_UP | IFF_RUNNING, false },
+	};
+	struct address a;
+	size_t i;
+
+	for (i = 0; i < COUNT(table); i++)
+		is_int(ifaddress_usable(
+			   sockaddr_of(table[i].text, &a), table[i].flags),
+		    table[i].want, table[i].text);
+	is_int(ifaddress_usable(NULL, IFF_UP | IFF_RUNNING), false,
+	    "an interface without an address");
+}
+
+/* The addresses in TEXT, each followed by a blank, sorted.  Returns how many.
+ */
+static size_t
+ifaddresses_of(const char *text, struct ifaddress *list)
+{
+	struct address a;
+	char word[64];
+	size_t n = 0;
+
+	for (; *text != '\0'; text += strcspn(text, " ") + 1, n++) {
+		snprintf(
+		    word, sizeof(word), "%.*s", (int)strcspn(text, " "), text);
+		ifaddress_set(&list[n], sockaddr_of(word, &a));
+	}
+	qsort(list, n, sizeof(*list), ifaddress_compare);
+	return n;
+}
+
+static void
+test_network_compare(void)
+{
+	static const struct {
+		const char *was, *is;
+		int want;
+		const char *name;
+	} table[] = {
+		{ "", "", 0, "no network" },
+		{ "192.0.2.1 ", "192.0.2.1 ", 0, "a renewed lease" },
+		{ "", "192.0.2.1 ", NETWORK_CAME, "the first address" },
+		{ "192.0.2.1 ", "", NETWORK_GONE, "the last address" },
+		{ "192.0.2.1 ", "192.0.2.2 ", NETWORK_CAME | NETWORK_GONE,
+		    "another address" },
+		{ "192.0.2.2 ", "192.0.2.1 ", NETWORK_CAME | NETWORK_GONE,
+		    "another address, of a smaller number" },
+		{ "192.0.2.1 ", "192.0.2.1 2001:db8::1 ", NETWORK_CAME,
+		    "IPv6 comes later" },
+		{ "192.0.2.1 2001:db8::1 ", "192.0.2.1 2001:db8::2 ",
+		    NETWORK_CAME | NETWORK_GONE, "another temporary address" },
+		{ "192.0.2.1 2001:db8::1 ", "2001:db8::1 192.0.2.1 ", 0,
+		    "another order" },
+		{ "192.0.2.1 10.0.0.1 ", "10.0.0.1 192.0.2.1 192.0.2.1 ", 0,
+		    "a second interface with the same address" },
+		{ "192.0.2.1 192.0.2.1 10.0.0.1 ", "192.0.2.1 10.0.0.1 ", 0,
+		    "one of two interfaces with the same address goes" },
+		{ "192.0.2.1 192.0.2.1 ", "10.0.0.1 10.0.0.1 ",
+		    NETWORK_CAME | NETWORK_GONE, "both get another one" },
+		{ "10.0.0.1 192.0.2.1 203.0.113.1 ", "10.0.0.1 203.0.113.1 ",
+		    NETWORK_GONE, "one in the middle goes" },
+		/* the same four bytes are another address in IPv6 */
+		{ "32.1.13.184 ", "2001:db8:: ", NETWORK_CAME | NETWORK_GONE,
+		    "the same bytes in another family" },
+	};
+	static struct ifaddress was[1000], is[1000];
+	size_t i, nwas, nis;
+
+	for (i = 0; i < COUNT(table); i++) {
+		nwas = ifaddresses_of(table[i].was, was);
+		nis = ifaddresses_of(table[i].is, is);
+		is_int(network_compare(was, nwas, is, nis), table[i].want,
+		    table[i].name);
+	}
+	memset(was, 0, sizeof(was));
+	for (i = 0; i < COUNT(was); i++) {
+		was[i].family = AF_INET;
+		was[i].bytes[0] = (uint8_t)(i / 256);
+		was[i].bytes[1] = (uint8_t)(i % 256);
+	}
+	memcpy(is, was, sizeof(is));
+	is_int(network_compare(was, 1000, is, 1000), 0, "a thousand");
+	is_int(network_compare(was, 999, is, 1000), NETWORK_CAME,
+	    "one more than 999");
+	is_int(network_compare(was, 1000, is + 1, 999), NETWORK_GONE,
+	    "one less than a thousand");
+	is[500].bytes[2] = 1;
+	is_int(network_compare(was, 1000, is, 1000),
+	    NETWORK_CAME | NETWORK_GONE, "another one of a thousand");
+}
+
+/* An event at most every 2 s, and none is lost. */
+static void
+test_network_run(void)
+{
+	struct waitset set = { .until = NEVER };
+	struct network n = {
+		.route_fd = -1, .clock_fd = -1, .compare_due = NEVER
+	};
+
+	n.suspended_ms = suspended_ms();
+	network_prepare(&n, &set);
+	is_int(set.until, NEVER, "nothing wakes while nothing happens");
+	is_int(network_run(&n, &set, 1000), EV_NONE, "and nothing follows");
+	n.pending = EV_NETWORK_CHANGED;
+	is_int(network_run(&n, &set, 2000), EV_NETWORK_CHANGED, "a change");
+	is_int(network_run(&n, &set, 2001), EV_NONE, "is reported once");
+	n.pending = EV_NETWORK_CHANGED;
+	is_int(network_run(&n, &set, 3999), EV_NONE, "another one waits");
+	network_prepare(&n, &set);
+	is_int(set.until, 4000, "for the end of two seconds");
+	is_int(network_run(&n, &set, 4000), EV_NETWORK_CHANGED,
+	    "and is not forgotten");
+	n.suspended_ms -= 5700;
+	is_int(network_run(&n, &set, 4500), EV_NONE, "a resume waits as well");
+	n.suspended_ms -= 2000;
+	is_int(network_run(&n, &set, 6000), EV_RESUMED, "then comes");
+	is_int(n.event_ms, 7700, "with all the time of the suspends");
+	n.suspended_ms -= 999;
+	is_int(network_run(&n, &set, 9000), EV_NONE, "a moment is no suspend");
+	n.suspended_ms -= 1000;
+	is_int(network_run(&n, &set, 9000), EV_RESUMED, "but a second is");
+	is_int(n.event_ms, 1000, "and no more than that");
+	is_int(network_gone_since(&n, 0), false, "no address has gone");
+	n.gone_at = 5000;
+	is_int(network_gone_since(&n, 4999), true, "one has gone since");
+	is_int(network_gone_since(&n, 5000), false, "one had gone before");
+}
+
+/* When messages come, addresses are compared after a pause, or a second. */
+static void
+test_network_messages(void)
+{
+	struct waitset set = { .until = NEVER };
+	struct network n = { .clock_fd = -1, .compare_due = NEVER };
+	int64_t now;
+	int fds[2];
+	char byte;
+
+	if (socketpair(AF_UNIX, SOCK_DGRAM, 0, fds) == -1)
+		exit(1);
+	n.suspended_ms = suspended_ms();
+	n.route_fd = fd_cloexec_nonblock(fds[0]);
+	network_prepare(&n, &set);
+	(void)network_read(&n);
+	for (now = 1000; now < 1900; now += 200) {
+		set.fds[0].revents = POLLIN;
+		is_int(send(fds[1], "message", 7, 0), 7, "a message");
+		is_int(send(fds[1], "message", 7, 0), 7, "and one more");
+		is_int(network_run(&n, &set, now), EV_NONE, "is read");
+		is_int(recv(n.route_fd, &byte, 1, MSG_DONTWAIT), -1,
+		    "none is left");
+		waitset_clear(&set);
+		network_prepare(&n, &set);
+		is_int(set.until, now + 250 < 2000 ? now + 250 : 2000,
+		    "it waits for a pause, or the end of a second");
+	}
+	is_int(network_run(&n, &set, 2000), EV_NONE, "no address has changed");
+	is_int(n.compare_due, NEVER, "they have been compared");
+	if (n.nlist > 0)
+		n.list[0].family ^= 0x80; /* another one */
+	n.compare_due = 3000;
+	is_int(network_run(&n, &set, 3000),
+	    n.nlist > 0 ? EV_NETWORK_CHANGED : EV_NONE, "one has changed");
+	is_int(n.gone_at, n.nlist > 0 ? 3000 : 0, "and one has gone");
+	close(fds[1]);
+	fd_close(&n.route_fd);
+	n.route_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	network_drain(&n, 4000);
+	is_int(n.route_fd, -1, "a socket that fails is closed");
+	free(n.list);
+}
+
+static void
+test_policy_changed_timeout(void)
+{
+	static const struct {
+		int64_t usual;
+		bool gone;
+		int64_t round_trip, want;
+	} table[] = {
+		{ 15000, false, 23, 15000 },
+		{ 15000, false, -1, 15000 },
+		{ 15000, true, 23, 3000 },
+		{ 15000, true, 0, 3000 },
+		{ 15000, true, 750, 3000 },
+		{ 15000, true, 751, 3004 },
+		{ 15000, true, 1250, 5000 },
+		{ 15000, true, 1251, 5000 },
+		{ 15000, true, 14000, 5000 },
+		{ 15000, true, -1, 5000 },
+		{ 2500, true, 23, 2500 },
+		{ 2500, true, -1, 2500 },
+	};
+	size_t i;
+
+	for (i = 0; i < COUNT(table); i++)
+		is_int(policy_changed_timeout(
+			   table[i].usual, table[i].gone, table[i].round_trip),
+		    table[i].want, "timeout of a test after a change");
+}
+
 /* ---- monitor ----------------------------------------------------------- */
 
 static void
@@ -1282,6 +1532,66 @@ test_monitor_hurry(void)
 	monitor_start(&m, 5000);
 	monitor_repeat(&m, 6000);
 	is_int(m.next_due, 55000, "a planned test stays where it was");
+}
+
+/* An event asks for a test. */
+static void
+test_monitor_ask(void)
+{
+	static const struct timing t = {
+		.first_ms = 50000, .poll_ms = 60000, .timeout_ms = 15000
+	};
+	struct monitor m;
+
+	monitor_example(&m, &t);
+	is_int(monitor_ask(&m, 3000, 1000), false, "there is no ssh to test");
+	monitor_start(&m, 1000);
+	is_int(m.good_at, 1000, "ssh is good when it is started");
+	is_int(monitor_ask(&m, 3000, 2000), true, "there is one");
+	is_int(m.next_due, 2000, "the test begins now");
+	is_int(m.first_due, 51000, "ssh may still be logging in");
+	(void)test_begin(&m, 2000);
+	m.phase = TEST_CONNECT;
+	is_int(m.timeout_ms, 3000, "it has the time that was asked for");
+	is_int(test_end(&m, EV_TEST_FAILED, 2001), EV_NONE,
+	    "one that ssh has not accepted has no consequence");
+
+	is_int(monitor_ask(&m, 3000, 5000), true, "a test is asked for");
+	(void)test_begin(&m, 5000);
+	m.phase = TEST_AWAIT;
+	is_int(test_end(&m, EV_TEST_FAILED, 8000), EV_TEST_FAILED,
+	    "one that ssh has accepted has a consequence");
+
+	monitor_start(&m, 10000);
+	(void)test_begin(&m, 70000);
+	m.phase = TEST_AWAIT;
+	m.nconns = 1;
+	m.conns[0].fd = -1;
+	m.conns[0].due = 85000;
+	is_int(m.timeout_ms, 15000, "a usual test");
+	is_int(
+	    monitor_ask(&m, 3000, 71000), true, "during it one is asked for");
+	is_int(m.phase, TEST_AWAIT, "it goes on");
+	is_int(m.due, 74000, "for as long as the other may take");
+	is_int(m.conns[0].due, 74000, "and so do its connections");
+	is_int(
+	    test_end(&m, EV_TEST_PASSED, 71100), EV_TEST_PASSED, "it passes");
+	is_int(m.good_at, 71100, "which is noted");
+	is_int(m.next_due, 72000, "the next follows, 2 s after its begin");
+	(void)test_begin(&m, 72000);
+	is_int(m.timeout_ms, 3000, "with the time that was asked for");
+	(void)test_end(&m, EV_TEST_PASSED, 72100);
+	is_int(m.next_due, 132100, "and then no other");
+
+	(void)test_begin(&m, 140000);
+	m.phase = TEST_AWAIT;
+	(void)monitor_ask(&m, 3000, 143000);
+	is_int(m.due, 146000, "a long one goes on as well");
+	m.due = NEVER;
+	(void)monitor_ask(&m, 3000, 144000);
+	is_int(m.due, NEVER, "one that hears out stays so");
+	(void)test_end(&m, EV_TEST_PASSED, 145000);
+	is_int(m.next_due, 144000, "the next follows at once");
 }
 
 /* ---- passphrase -------------------------------------------------------- */
@@ -1933,6 +2243,9 @@ test_actions(void)
 		{ EV_TEST_PASSED, WANT_NONE, 0, NULL, test_passed, NULL },
 		{ EV_TEST_FAILED, WANT_RESTART, 0, NULL, test_failed, NULL },
 		{ EV_REJECTED, WANT_EXIT, 1, NULL, enter_stopping, NULL },
+		{ EV_NETWORK_CHANGED, WANT_NONE, 0, network_start, network_test,
+		    NULL },
+		{ EV_RESUMED, WANT_NONE, 0, network_start, network_test, NULL },
 	};
 	bool seen[NEVENTS] = { false };
 	size_t i;
@@ -2034,11 +2347,17 @@ main(void)
 	test_signals_exit();
 	test_line_match();
 	test_address_loopback();
+	test_ifaddress_usable();
+	test_network_compare();
+	test_network_run();
+	test_network_messages();
+	test_policy_changed_timeout();
 	test_monitor_plan();
 	test_monitor_prepare();
 	test_monitor_early();
 	test_monitor_end();
 	test_monitor_hurry();
+	test_monitor_ask();
 	test_passphrase_parse();
 	test_passphrase_file_private();
 	test_question_judge();
