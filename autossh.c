@@ -225,10 +225,18 @@ struct settings {
 	enum setting_origin port_from;
 };
 
+/* What ssh is there for. */
+enum session_kind {
+	SESSION_NONE,    /* forwardings only: ssh -N */
+	SESSION_COMMAND, /* a remote command that needs no terminal */
+	SESSION_TERMINAL /* a login, or -t */
+};
+
 /* The command line, cut up. */
 struct cmdline {
 	enum cmdline_action {
 		CMDLINE_RUN,
+		CMDLINE_QUESTION, /* -G, -O or -Q: for ssh to answer */
 		CMDLINE_VERSION,
 		CMDLINE_HELP,
 		CMDLINE_ERROR
@@ -238,7 +246,14 @@ struct cmdline {
 	const char *monitor;   /* value of the last -M, or NULL */
 	bool background;       /* -f */
 	bool no_command;       /* -N: ssh runs no remote command */
+	bool subsystem;        /* -s: the command is a subsystem */
+	bool command;          /* a remote command is given */
+	bool tty;              /* -t, and no -T after it */
 	bool ipv6;             /* -6, and no -4 after it */
+	bool batch_mode;       /* ssh asks nothing */
+	bool family_known, session_known,
+	    batch_known; /* -o: first one counts */
+	char question;   /* -G, -O or -Q; '\0' */
 	const char *destination;
 	char **words; /* what is ssh's */
 	int nwords;
@@ -1079,6 +1094,16 @@ xcalloc(size_t n, size_t size)
 	return p;
 }
 
+/* A copy of the first LEN bytes of TEXT. */
+static char *
+xstrndup(const char *text, size_t len)
+{
+	char *copy = xcalloc(len + 1, 1);
+
+	memcpy(copy, text, len);
+	return copy;
+}
+
 /*
  * Another descriptor of FD, for the log.  ssh may write to the same pipe: of
  * one that can be opened anew (Linux), ours does not block and ssh's does.
@@ -1424,8 +1449,41 @@ timing_report(const struct timing *t)
 
 /* ---- command line: what is autossh's and what is ssh's ----------------- */
 
-/* ssh's options that take an argument (OpenSSH 10); all others take none. */
-#define SSH_OPTS_WITH_ARG "BbcDEeFIiJLlmOoPpQRSWw"
+/* ssh's options as its getopt() has them (OpenSSH 10); ":" takes an argument */
+static const char ssh_options[] =
+    "1246AaB:b:Cc:D:E:e:F:fGgI:i:J:KkL:l:Mm:NnO:o:P:p:Q:qR:S:sTtVvW:w:XxYy";
+
+/* Whether LETTER takes an argument.  OURS: autossh's -M counts, not ssh's. */
+static bool
+option_takes_argument(char letter, bool ours)
+{
+	const char *p = letter == ':' ? NULL : strchr(ssh_options, letter);
+
+	return (ours && letter == 'M') || (p != NULL && p[1] == ':');
+}
+
+/*
+ * Whether TEXT, the argument of ssh's -o, sets KEYWORD: "KEYWORD=VALUE" or
+ * "KEYWORD VALUE", which may be quoted.  Copies the beginning of the value.
+ */
+static bool
+option_sets(const char *text, const char *keyword, char value[16])
+{
+	size_t len = strlen(keyword);
+
+	text += strspn(text, " \t");
+	if (strncasecmp(text, keyword, len) != 0)
+		return false;
+	text += len;
+	if (*text == '\0' || strchr(" \t=\"", *text) == NULL)
+		return false;
+	text += strspn(text, " \t");
+	text += *text == '=';
+	text += strspn(text, " \t");
+	text += *text == '"';
+	snprintf(value, 16, "%.*s", (int)strcspn(text, " \t\""), text);
+	return true;
+}
 
 static void
 cmdline_push(struct cmdline *c, char *word)
@@ -1441,14 +1499,61 @@ cmdline_fail(struct cmdline *c, const char *error, const char *error_arg)
 	c->error_arg = error_arg;
 }
 
+/* Notes what -o TEXT means to autossh.  The first value counts, as in ssh. */
+static void
+cmdline_note_config(struct cmdline *c, const char *text)
+{
+	char value[16];
+
+	if (option_sets(text, "AddressFamily", value)) {
+		if (!c->family_known)
+			c->ipv6 = strcasecmp(value, "inet6") == 0;
+		c->family_known = true;
+	} else if (option_sets(text, "SessionType", value)) {
+		if (!c->session_known && strcasecmp(value, "none") == 0)
+			c->no_command = true;
+		if (!c->session_known && strcasecmp(value, "subsystem") == 0)
+			c->subsystem = true;
+		c->session_known = true;
+	} else if (option_sets(text, "BatchMode", value)) {
+		if (!c->batch_known)
+			c->batch_mode = strcasecmp(value, "yes") == 0 ||
+					strcasecmp(value, "true") == 0;
+		c->batch_known = true;
+	}
+}
+
 /* Notes what an option of ssh's means to autossh. */
 static void
-cmdline_observe(struct cmdline *c, char letter)
+cmdline_note(struct cmdline *c, char letter, const char *argument)
 {
-	if (letter == 'N')
+	switch (letter) {
+	case 'N':
 		c->no_command = true;
-	else if (letter == '6' || letter == '4')
-		c->ipv6 = letter == '6'; /* the last one counts, as in ssh */
+		break;
+	case 's':
+		c->subsystem = true;
+		break;
+	case 'T':
+	case 't':
+		c->tty = letter == 't'; /* the last one counts */
+		break;
+	case '4':
+	case '6':
+		c->ipv6 = letter == '6'; /* the last one counts */
+		c->family_known = true;  /* whatever -o says */
+		break;
+	case 'G':
+	case 'O':
+	case 'Q':
+		if (c->question != 'Q')
+			c->question = letter;
+		break;
+	case 'o':
+		if (argument != NULL)
+			cmdline_note_config(c, argument);
+		break;
+	}
 }
 
 /* Takes in the value of an -M; NULL: there is none. */
@@ -1463,7 +1568,30 @@ cmdline_monitor(struct cmdline *c, const char *value)
 }
 
 /*
- * Cuts up one word of options, argv[I] ("-fNL", say).  OURS: -M, -f and -V are
+ * Takes each -f out of WORD, in place, as 1.4g does: init scripts find the
+ * process by the title that results (pgrep -f).  A word that only held -f
+ * becomes empty.
+ */
+static void
+cmdline_take_f(struct cmdline *c, char *word)
+{
+	char *from = word + 1, *to = from;
+
+	for (; *from != '\0' && !option_takes_argument(*from, true); from++) {
+		if (*from == 'f')
+			c->background = true;
+		else
+			*to++ = *from;
+	}
+	if (*from == '\0' && to == word + 1)
+		to = word;
+	while (*from != '\0')
+		*to++ = *from++;
+	memset(to, 0, (size_t)(from - to));
+}
+
+/*
+ * Reads one word of options, argv[I] ("-fNL", say).  OURS: -M, -f and -V are
  * autossh's and are taken out.  What is left goes to ssh.  The argument of the
  * last letter is the rest of the word or else the next word.  Returns the index
  * of the last word that was used.
@@ -1471,42 +1599,41 @@ cmdline_monitor(struct cmdline *c, const char *value)
 static int
 cmdline_cluster(struct cmdline *c, int argc, char **argv, int i, bool ours)
 {
-	char *rest = xcalloc(strlen(argv[i]) + 1, 1);
-	const char *p = argv[i] + 1;
-	char *argument;
-	size_t n = 1;
+	char *word = argv[i];
+	char *p, *argument = NULL;
 	bool takes = false; /* the letter before p takes an argument */
-	bool monitor;
 
-	rest[0] = '-';
-	for (; *p != '\0' && !takes && c->action == CMDLINE_RUN; p++) {
-		if (ours && *p == 'f') {
-			c->background = true;
-			continue;
-		}
-		if (ours && *p == 'V')
-			c->action = CMDLINE_VERSION;
-		takes = (ours && *p == 'M') ||
-			strchr(SSH_OPTS_WITH_ARG, *p) != NULL;
-		if (ours && *p == 'M')
-			continue;
-		rest[n++] = *p;
-		cmdline_observe(c, *p);
+	if (ours && word[1 + strspn(word + 1, "f")] == '-') {
+		/* what is left would end ssh's options */
+		cmdline_fail(c, "unknown option ", word);
+		return i;
 	}
-	argument = takes && *p == '\0' && i + 1 < argc ? argv[++i] : NULL;
-	monitor = takes && p[-1] == 'M';
-	if (!monitor)
-		memcpy(rest + n, p, strlen(p) + 1);
-	if (rest[1] == '-') /* would be the end of ssh's options */
-		cmdline_fail(c, "unknown option ", argv[i]);
-	if (rest[1] != '\0')
-		cmdline_push(c, rest);
-	else
-		free(rest);
-	if (monitor)
-		cmdline_monitor(c, *p != '\0' ? p : argument);
-	else if (argument != NULL)
+	if (ours)
+		cmdline_take_f(c, word);
+	if (word[0] == '\0')
+		return i;
+	for (p = word + 1; *p != '\0' && !takes; p++) {
+		takes = option_takes_argument(*p, ours);
+		if (!takes)
+			cmdline_note(c, *p, NULL);
+		if (ours && *p == 'V') {
+			c->action = CMDLINE_VERSION;
+			return i;
+		}
+	}
+	if (takes)
+		argument = *p != '\0' ? p : i + 1 < argc ? argv[++i] : NULL;
+	if (takes && ours && p[-1] == 'M') {
+		if (p - 1 > word + 1) /* the title keeps the whole word */
+			cmdline_push(c, xstrndup(word, (size_t)(p - 1 - word)));
+		cmdline_monitor(c, argument);
+		return i;
+	}
+	cmdline_push(c, word);
+	if (argument != NULL && argument != p)
 		cmdline_push(c, argument);
+	if (takes)
+		cmdline_note(c, p[-1], argument);
 	return i;
 }
 
@@ -1549,6 +1676,8 @@ cmdline_parse(struct cmdline *c, int argc, char **argv)
 			options = options && c->destination == NULL;
 			if (c->destination == NULL)
 				c->destination = word;
+			else
+				c->command = true;
 			cmdline_push(c, word);
 		} else if (word[1] != '-') {
 			i = cmdline_cluster(c, argc, argv, i, ours);
@@ -1558,8 +1687,23 @@ cmdline_parse(struct cmdline *c, int argc, char **argv)
 			cmdline_push(c, word);
 		}
 	}
-	if (c->action == CMDLINE_RUN && c->destination == NULL)
+	if (c->action != CMDLINE_RUN)
+		return;
+	if (c->destination == NULL && c->question != 'Q')
 		cmdline_fail(c, "no destination", "");
+	else if (c->question != '\0')
+		c->action = CMDLINE_QUESTION;
+}
+
+/* What ssh is there for; SERVICE: AUTOSSH_NTSERVICE adds -N. */
+static enum session_kind
+cmdline_session(const struct cmdline *c, bool service)
+{
+	if (c->no_command || service)
+		return SESSION_NONE;
+	if (c->tty || !(c->command || c->subsystem))
+		return SESSION_TERMINAL;
+	return SESSION_COMMAND;
 }
 
 /* The most words that ssh_words() adds: program, -N, forwardings, NULL. */
@@ -5220,7 +5364,8 @@ supervisor_reap(struct supervisor *s, int64_t now)
 static enum event
 hangup_event(const struct supervisor *s)
 {
-	if (!s->cmd->no_command && !s->settings->ntservice &&
+	if (cmdline_session(s->cmd, s->settings->ntservice) ==
+		SESSION_TERMINAL &&
 	    !sigismember(&s->signals.ignored, SIGHUP) &&
 	    terminal_gone(&s->terminal))
 		return EV_TERMINAL_GONE;
@@ -5391,22 +5536,34 @@ main_ssh_argv(
     const struct settings *set, const struct cmdline *c, struct monitor *m)
 {
 	static char opt_local[] = "-L", opt_remote[] = "-R";
+	bool question = c->action == CMDLINE_QUESTION;
 	char *forwards[5] = { NULL };
 	char **argv =
 	    xcalloc((size_t)c->nwords + SSH_WORDS_ADDED, sizeof(*argv));
 
-	if (m->on) {
+	if (m->on && !question) {
 		forwards[0] = opt_local;
 		forwards[1] = m->local;
 	}
-	if (m->on && !m->echo) {
+	if (m->on && !m->echo && !question) {
 		forwards[2] = opt_remote;
 		forwards[3] = m->remote;
 	}
 	ssh_words(argv, (char *)(uintptr_t)set->path, c, forwards,
 	    set->port_from == FROM_ENVIRONMENT ? 0 : c->forwards_at,
-	    set->ntservice && !c->no_command);
+	    set->ntservice && !c->no_command && !question);
 	return argv;
+}
+
+/* Becomes ssh, to answer what git, completions and scripts ask it. */
+__attribute__((noreturn)) static void
+main_question(char **argv)
+{
+	char shown[VALUE_SHOWN + 4];
+
+	execvp(argv[0], argv);
+	die("cannot run ssh \"%s\": %s", quote(argv[0], shown),
+	    strerror(errno));
 }
 
 /* The exit handler: removes what was made. */
@@ -5492,6 +5649,10 @@ main(int argc, char **argv)
 		return main_cmdline_error(&cmd);
 	settings_read(&set, cmd.monitor);
 	timing_derive(&timing, &set, cmd.background);
+	if (cmd.action == CMDLINE_QUESTION) {
+		main_plan(&s, &set, &cmd, &timing);
+		main_question(s.argv);
+	}
 	passphrase_check(&set.passphrase);
 	signals_open(&s.signals);
 	passphrase_open(&set.passphrase, cmd.destination);

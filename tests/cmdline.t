@@ -187,6 +187,87 @@ line" "it's" '<&>' '*' 'back\slash'
 given -M 0 '' -N '' -f
 gets '' -N '' -f
 
+# ---- the title
+
+# title WANT ARG...: what /proc/PID/cmdline then holds, with a dot for each 0.
+title() {
+	title_want=$1
+	shift
+	fresh
+	case " $* " in
+	*" -f "* | *" -fN "* | *" -NfL "* | *" -fM "*)
+		run AUTOSSH_PIDFILE="$dir/pidfile" "$@"
+		pid=$(cat "$dir/pidfile") ;;
+	*)	start "$@" ;;
+	esac
+	wait_starts 1
+	title_got=$(tr '\0' '.' <"/proc/$pid/cmdline" | sed 's/^[^.]*autossh\.//')
+	kill "$pid"
+	wait_for 10 '[ -z "$(left)" ]'
+	is "$title_got" "$title_want" "title of autossh $*"
+}
+
+if [ -r /proc/self/cmdline ]; then
+	# As the title of 1.4g is: pgrep -f "autossh -M 0 *-N" finds it.
+	title -M.0....-N.h. -M 0 -f -N h
+	title -N..-M.0.h. -fN -M 0 h
+	title -M..0.h. -fM 0 h
+	title -M.0.-NL..1:x:2.h. -M 0 -NfL 1:x:2 h
+	title -M.0.h.ls.-x. -M 0 h ls -x
+else
+	skip "the title of the process" "no /proc/PID/cmdline"
+fi
+
+# ---- questions to ssh
+
+# asked [NAME=VALUE]... ARG...: autossh becomes the ssh that answers.
+asked() {
+	fresh 'exit 7'
+	case_name="autossh $*"
+	run "$@"
+	is "$status $(supervisor)" "7 $(awk '$1 == 1 { print $4 }' "$dir/starts")" \
+	    "$case_name: ssh's own status"
+}
+for option in -G "-O check"; do
+	# shellcheck disable=SC2086 # $option is words
+	{
+		asked $option h
+		is "$(argv 1)" "$(words $option h)" "$case_name: ssh's words"
+		asked -M "$p" -f $option -N h cmd
+		is "$(argv 1)" "$(words $option -N h cmd)" \
+		    "$case_name: less autossh's own"
+	}
+done
+asked AUTOSSH_NTSERVICE=yes -Q cipher
+is "$(argv 1)" "$(words -Q cipher)" "$case_name: without a destination"
+is "$(cat "$dir/log" 2>/dev/null)" "" "$case_name: nothing to log"
+
+ssh=$(command -v ssh)
+if [ -n "$ssh" ]; then
+	# What git and completions ask the real ssh.
+	fresh
+	"$ssh" -G -p 1234 somewhere >"$dir/want" 2>/dev/null
+	run AUTOSSH_PATH="$ssh" -M 0 -G -p 1234 somewhere
+	is "$status $(cat "$dir/out")" "0 $(cat "$dir/want")" "ssh -G answers"
+	like "$(cat "$dir/out")" '^port 1234$' "ssh -G has the port"
+	run AUTOSSH_PATH="$ssh" -Q cipher
+	is "$status $(cat "$dir/out")" "0 $("$ssh" -Q cipher)" "ssh -Q answers"
+
+	# ssh reads -o as autossh does: the same spellings, the first value.
+	for words in "AddressFamily=inet6" "addressfamily inet6" \
+	    " ADDRESSFAMILY = INET6 " 'AddressFamily="inet6"'; do
+		run AUTOSSH_PATH="$ssh" -G -o "$words" -o AddressFamily=inet h
+		like "$(cat "$dir/out")" '^addressfamily inet6$' \
+		    "ssh -o '$words' is -6"
+	done
+	run AUTOSSH_PATH="$ssh" -G -4 -o AddressFamily=inet6 h
+	like "$(cat "$dir/out")" '^addressfamily inet$' "-4 wins before -o"
+	run AUTOSSH_PATH="$ssh" -G -o AddressFamily=inet6 -4 h
+	like "$(cat "$dir/out")" '^addressfamily inet$' "-4 wins after -o"
+else
+	skip "the real ssh answers" "no ssh"
+fi
+
 # ---- -M and the port
 
 # shellcheck disable=SC2086 # $loop is words
@@ -226,6 +307,11 @@ if "$FAKESSH" --ipv6; then
 	differs=
 	given -N6fv -M "$p:7" h
 	gets -N6v -L "$p:[::1]:7" h
+	given -M "$p" -N -o "addressfamily inet6" h
+	gets -L "$p:[::1]:$p" -R "$p:[::1]:$q" -N -o "addressfamily inet6" h
+	given -M "$p" -N -4 -oAddressFamily=inet6 h
+	# shellcheck disable=SC2086 # $loop is words
+	gets $loop -N -4 -oAddressFamily=inet6 h
 	given -M "$p" -N h -6
 	gets -L "$p:[::1]:$p" -R "$p:[::1]:$q" -N h -6
 else

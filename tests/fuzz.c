@@ -236,6 +236,8 @@ struct model {
 	char words[WORDS_MAX][WORD_MAX];
 	int nwords, forwards_at;
 	bool background, no_command, ipv6;
+	bool config; /* an -o, of which autossh reads some */
+	char question;
 };
 
 static void
@@ -258,6 +260,9 @@ model_cluster(struct model *m, const char *word, const char *next, bool own)
 
 	for (p = word + 1; *p != '\0'; p++) {
 		spec = *p == ':' ? NULL : strchr(SSH_GETOPT, *p);
+		m->config = m->config || *p == 'o';
+		if (strchr("GOQ", *p) != NULL && m->question != 'Q')
+			m->question = *p;
 		if (own && *p == 'f') {
 			m->background = true;
 		} else if (own && *p == 'M') {
@@ -331,8 +336,12 @@ model_parse(struct model *m, int argc, char **argv)
 			i++;
 		}
 	}
-	if (m->action == CMDLINE_RUN && m->destination == NULL)
+	if (m->action != CMDLINE_RUN)
+		return;
+	if (m->destination == NULL && m->question != 'Q')
 		m->action = CMDLINE_ERROR;
+	else if (m->question != '\0')
+		m->action = CMDLINE_QUESTION;
 }
 
 /* What ssh's own loop makes of its command line. */
@@ -455,15 +464,16 @@ fuzz_cmdline(const uint8_t *data, size_t size)
 	if (c.action != CMDLINE_RUN)
 		return;
 	must(c.background == m.background);
-	must(c.no_command == m.no_command);
-	must(c.ipv6 == m.ipv6);
+	must(m.config || c.no_command == m.no_command);
+	must(m.config || c.ipv6 == m.ipv6);
 	must(c.destination == m.destination);
-	must(c.monitor == m.monitor);
+	must((c.monitor == NULL) == (m.monitor == NULL));
+	must(c.monitor == NULL || strcmp(c.monitor, m.monitor) == 0);
 	must(c.nwords == m.nwords);
 	must(c.forwards_at == m.forwards_at);
 	for (i = 0; i < c.nwords; i++)
 		must(strcmp(c.words[i], m.words[i]) == 0);
-	if (!value_missing(&m))
+	if (!value_missing(&m) && !m.config)
 		check_ssh_words(&c, how & 1, (how & 2) && !c.no_command);
 }
 

@@ -725,13 +725,13 @@ static const struct command {
 	/* every letter that takes an argument takes -f and -M 1 as one */
 	{ NULL, "-M 0 -B -f -b -f -c -f -D -f -E -f -e -f -F -f -I -f -i -f h",
 	    "-B -f -b -f -c -f -D -f -E -f -e -f -F -f -I -f -i -f h", false },
-	{ NULL, "-M 0 -J -f -L -f -l -f -m -f -O -f -o -f -P -f -p -f -Q -f h",
-	    "-J -f -L -f -l -f -m -f -O -f -o -f -P -f -p -f -Q -f h", false },
+	{ NULL, "-M 0 -J -f -L -f -l -f -m -f -o -f -P -f -p -f h",
+	    "-J -f -L -f -l -f -m -f -o -f -P -f -p -f h", false },
 	{ NULL, "-M 0 -R -f -S -f -W -f -w -f h", "-R -f -S -f -W -f -w -f h",
 	    false },
 	/* and none that takes none */
-	{ NULL, "-M 0 -1246AaCgGkKnNqsTtvXxYy -f h",
-	    "-1246AaCgGkKnNqsTtvXxYy h", true },
+	{ NULL, "-M 0 -1246AaCgkKnNqsTtvXxYy -f h", "-1246AaCgkKnNqsTtvXxYy h",
+	    true },
 	{ NULL, "-M 0 -d -f -u9 -f h", "-d -u9 h", true },
 
 	/* words that are easily lost or rewritten */
@@ -833,6 +833,19 @@ test_commands_ended(void)
 		{ "-M 0 -i", CMDLINE_ERROR, "no destination", "" },
 		{ "-M 0 -i h", CMDLINE_ERROR, "no destination", "" },
 		{ "-M 0 -f- h", CMDLINE_ERROR, "unknown option ", "-f-" },
+		{ "-ff- h", CMDLINE_ERROR, "unknown option ", "-ff-" },
+		{ "-G h", CMDLINE_QUESTION, NULL, NULL },
+		{ "-M 0 -vG h", CMDLINE_QUESTION, NULL, NULL },
+		{ "h -G", CMDLINE_QUESTION, NULL, NULL },
+		{ "-- -G h", CMDLINE_QUESTION, NULL, NULL },
+		{ "-O check h", CMDLINE_QUESTION, NULL, NULL },
+		{ "-Q cipher", CMDLINE_QUESTION, NULL, NULL },
+		{ "-Qcipher -G", CMDLINE_QUESTION, NULL, NULL },
+		{ "-G -Q cipher", CMDLINE_QUESTION, NULL, NULL },
+		{ "-G", CMDLINE_ERROR, "no destination", "" },
+		{ "-O check", CMDLINE_ERROR, "no destination", "" },
+		{ "-o -G h", CMDLINE_RUN, NULL, NULL },
+		{ "h ls -G", CMDLINE_RUN, NULL, NULL },
 		{ "-M", CMDLINE_ERROR, "option -M needs a port", "" },
 		{ "h -NM", CMDLINE_ERROR, "option -M needs a port", "" },
 	};
@@ -876,6 +889,120 @@ test_commands_noted(void)
 		is_text(c.destination, table[i].destination, table[i].line);
 		is_int(c.no_command, table[i].no_command,
 		    table[i].no_command ? "has -N" : "has no -N");
+	}
+}
+
+/* What the options of ssh mean to autossh, those of -o among them. */
+static void
+test_commands_options(void)
+{
+	static const struct {
+		const char *line;
+		const char *want; /* 6: ipv6, N: no_command, s: subsystem,
+				     t: tty, c: command, b: batch_mode */
+		enum session_kind session;
+	} table[] = {
+		{ "h", "", SESSION_TERMINAL },
+		{ "-t h ls", "tc", SESSION_TERMINAL },
+		{ "-tT h ls", "c", SESSION_COMMAND },
+		{ "-T h", "", SESSION_TERMINAL },
+		{ "h ls", "c", SESSION_COMMAND },
+		{ "h -- ls", "c", SESSION_COMMAND },
+		{ "-- h ls", "c", SESSION_COMMAND },
+		{ "-s h sftp", "sc", SESSION_COMMAND },
+		{ "-N h", "N", SESSION_NONE },
+		{ "-tN h", "Nt", SESSION_NONE },
+		{ "-6 h", "6", SESSION_TERMINAL },
+		{ "-64 h", "", SESSION_TERMINAL },
+		{ "-46 h", "6", SESSION_TERMINAL },
+		{ "-o AddressFamily=inet6 h", "6", SESSION_TERMINAL },
+		{ "-oAddressFamily=inet6 h", "6", SESSION_TERMINAL },
+		{ "-o 'AddressFamily inet6' h", "6", SESSION_TERMINAL },
+		{ "'-oaddressfamily INET6' h", "6", SESSION_TERMINAL },
+		{ "-No 'ADDRESSFAMILY = inet6' h", "6N", SESSION_NONE },
+		{ "-o ' addressfamily=\"inet6\" ' h", "6", SESSION_TERMINAL },
+		{ "h -o AddressFamily=inet6", "6", SESSION_TERMINAL },
+		{ "-- -o AddressFamily=inet6 h", "6", SESSION_TERMINAL },
+		{ "h ls -o AddressFamily=inet6", "c", SESSION_COMMAND },
+		{ "-o AddressFamily=inet h", "", SESSION_TERMINAL },
+		{ "-o AddressFamily=any -o AddressFamily=inet6 h", "",
+		    SESSION_TERMINAL },
+		{ "-o AddressFamily=inet6 -o AddressFamily=inet h", "6",
+		    SESSION_TERMINAL },
+		{ "-4 -o AddressFamily=inet6 h", "", SESSION_TERMINAL },
+		{ "-o AddressFamily=inet6 -4 h", "", SESSION_TERMINAL },
+		{ "-o AddressFamily=inet -6 h", "6", SESSION_TERMINAL },
+		{ "-o AddressFamilyx=inet6 h", "", SESSION_TERMINAL },
+		{ "-o AddressFamily h", "", SESSION_TERMINAL },
+		{ "-o XAddressFamily=inet6 h", "", SESSION_TERMINAL },
+		{ "-o SessionType=none h", "N", SESSION_NONE },
+		{ "-o 'sessiontype none' h", "N", SESSION_NONE },
+		{ "-o SessionType=subsystem h sftp", "sc", SESSION_COMMAND },
+		{ "-o SessionType=default h ls", "c", SESSION_COMMAND },
+		{ "-o SessionType=default -o SessionType=none h ls", "c",
+		    SESSION_COMMAND },
+		{ "-o SessionType=nonesuch h", "", SESSION_TERMINAL },
+		{ "-o BatchMode=yes h", "b", SESSION_TERMINAL },
+		{ "-o 'batchmode YES' h", "b", SESSION_TERMINAL },
+		{ "-o BatchMode=true h", "b", SESSION_TERMINAL },
+		{ "-o BatchMode=no h", "", SESSION_TERMINAL },
+		{ "-o BatchMode=no -o BatchMode=yes h", "", SESSION_TERMINAL },
+		{ "-o BatchMode=yes -o BatchMode=no h", "b", SESSION_TERMINAL },
+	};
+	char buf[1024], got[16];
+	struct cmdline c;
+	size_t i;
+
+	for (i = 0; i < COUNT(table); i++) {
+		cmdline_read(&c, table[i].line, buf);
+		snprintf(got, sizeof(got), "%s%s%s%s%s%s", c.ipv6 ? "6" : "",
+		    c.no_command ? "N" : "", c.subsystem ? "s" : "",
+		    c.tty ? "t" : "", c.command ? "c" : "",
+		    c.batch_mode ? "b" : "");
+		is_text(got, table[i].want, table[i].line);
+		is_int(cmdline_session(&c, false), table[i].session,
+		    "and its kind of session");
+		is_int(cmdline_session(&c, true), SESSION_NONE,
+		    "and as a service");
+	}
+}
+
+/* The title that is left when autossh has taken its letters. */
+static void
+test_commands_title(void)
+{
+	static const struct {
+		const char *line, *want; /* '.': a byte 0 */
+	} table[] = {
+		{ "-M 0 -f -N h", "-M.0....-N.h." },
+		{ "-fN h", "-N..h." },
+		{ "-fM 0 h", "-M..0.h." },
+		{ "-ff h", "....h." },
+		{ "-fNfL 1:x:2 h", "-NL...1:x:2.h." },
+		{ "-NvfM 0 h", "-NvM..0.h." },
+		{ "-NfM0 h", "-NM0..h." },
+		{ "-vf -f -vvf h", "-v.....-vv..h." },
+		{ "h -f", "h...." },
+		{ "h -Nf", "h.-N.." },
+		{ "-o a=f -f h", "-o.a=f....h." },
+		{ "-Lf h", "-Lf.h." },
+		{ "-- -f h", "--.-f.h." },
+		{ "h ls -f", "h.ls.-f." },
+		{ "-NM 0 h", "-NM.0.h." },
+	};
+	char buf[128] = "";
+	struct cmdline c;
+	size_t i, n;
+
+	for (i = 0; i < COUNT(table); i++) {
+		cmdline_read(&c, table[i].line, buf);
+		n = strlen(table[i].line) + 1;
+		buf[n] = '\0';
+		while (n-- > 0) {
+			if (buf[n] == '\0')
+				buf[n] = '.';
+		}
+		is_text(buf, table[i].want, table[i].line);
 	}
 }
 
@@ -2340,6 +2467,8 @@ main(void)
 	test_commands();
 	test_commands_ended();
 	test_commands_noted();
+	test_commands_options();
+	test_commands_title();
 	test_ntservice();
 	test_policy_death();
 	test_policy_tries();
