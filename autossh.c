@@ -893,6 +893,73 @@ write_atomic(const char *path, const char *text)
 	return false;
 }
 
+/*
+ * Whether UID stands for all owners that our user namespace cannot name, such
+ * as root outside of a container (user_namespaces(7)).
+ */
+static bool
+uid_is_unmapped(uid_t uid)
+{
+	unsigned long first, outside, count, overflow;
+	FILE *f = fopen("/proc/sys/kernel/overflowuid", "re");
+	bool unmapped =
+	    f != NULL && fscanf(f, "%lu", &overflow) == 1 && overflow == uid;
+
+	if (f != NULL)
+		fclose(f);
+	f = unmapped ? fopen("/proc/self/uid_map", "re") : NULL;
+	if (f == NULL)
+		return false;
+	while (fscanf(f, "%lu %lu %lu", &first, &outside, &count) == 3) {
+		if (uid >= first && uid - first < count)
+			unmapped = false;
+	}
+	fclose(f);
+	return unmapped;
+}
+
+static bool
+owner_is_trusted(uid_t owner)
+{
+	return owner == 0 || owner == geteuid() || uid_is_unmapped(owner);
+}
+
+/*
+ * Whether MODE lets only the owner change a file or, for a directory, replace
+ * what others have in it.
+ */
+static bool
+mode_is_safe(mode_t mode)
+{
+	if (S_ISDIR(mode) && (mode & S_ISVTX) != 0)
+		return true;
+	return !S_ISLNK(mode) && (mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+/*
+ * Whether nobody but root and we can change what PATH leads to.  PATH is
+ * resolved (realpath(3)), and each of its components is checked, from the root
+ * directory on.
+ */
+static bool
+path_is_safe(const char *path)
+{
+	char part[PATH_MAX];
+	struct stat st;
+	size_t len = 1;
+
+	for (;;) {
+		snprintf(part, sizeof(part), "%.*s", (int)len, path);
+		if (lstat(part, &st) == -1 || !owner_is_trusted(st.st_uid) ||
+		    !mode_is_safe(st.st_mode))
+			return false;
+		if (path[len] == '\0')
+			return true;
+		len += path[len] == '/';
+		len += strcspn(path + len, "/");
+	}
+}
+
 /* ---- log: syslog, a file, or standard output; errors on stderr too ----- */
 
 /* The log is written from everywhere, so it is reached from everywhere. */
@@ -2134,49 +2201,45 @@ process_fork(const struct signals *signals)
 	return 0;
 }
 
-/* ---- private directory: what no other user may reach ------------------- */
+/* ---- private directory: sockets that no other user can reach ----------- */
 
-/* Where our sockets are.  The exit handler removes it all. */
+/* The exit handler removes it, and has no argument. */
 static struct {
-	char path[PRIVATE_MAX + 1]; /* empty: not made yet */
-	pid_t owner;                /* who may remove it */
-	dev_t dev;                  /* which directory it is */
-	ino_t ino;
-} private;
-
-/*
- * Whether the directory is still the one that was made.  When something has
- * removed it, another user may have made one of the same name.
- */
-static bool
-private_is_intact(void)
-{
-	struct stat st;
-
-	return private.path[0] != '\0' && lstat(private.path, &st) == 0 &&
-	       S_ISDIR(st.st_mode) && st.st_dev == private.dev &&
-	       st.st_ino == private.ino && st.st_uid == geteuid() &&
-	       (st.st_mode & (S_IRWXG | S_IRWXO)) == 0;
-}
+	char path[PRIVATE_MAX + 1];
+	int fd;      /* of the directory; -1: there is none */
+	pid_t owner; /* the process that may remove it */
+} private_dir = { .fd = -1 };
 
 /* Everything that may be in it. */
 static const char *const private_names[] = { PRIVATE_CONNECT, PRIVATE_LISTEN,
 	PRIVATE_SOCKET, PRIVATE_LINK };
+#define NPRIVATE_NAMES (sizeof(private_names) / sizeof(private_names[0]))
+
+/*
+ * Whether the path still leads to our directory.  Something that cleans /tmp
+ * may have removed it, and another user may have made one of the same name.
+ */
+static bool
+private_is_intact(void)
+{
+	struct stat st, own;
+
+	return private_dir.fd != -1 && fstat(private_dir.fd, &own) == 0 &&
+	       lstat(private_dir.path, &st) == 0 && st.st_dev == own.st_dev &&
+	       st.st_ino == own.st_ino;
+}
 
 /* Writes the path of NAME in the private directory into PATH. */
 static void
 private_name(const char *name, char path[PRIVATE_PATH_MAX])
 {
-	snprintf(path, PRIVATE_PATH_MAX, "%s/%s", private.path, name);
+	snprintf(path, PRIVATE_PATH_MAX, "%s/%s", private_dir.path, name);
 }
 
 static void
 private_unlink(const char *name)
 {
-	char path[PRIVATE_PATH_MAX];
-
-	private_name(name, path);
-	(void)unlink(path);
+	(void)unlinkat(private_dir.fd, name, 0);
 }
 
 static void
@@ -2184,72 +2247,81 @@ private_remove(void)
 {
 	size_t i;
 
-	if (private.owner != getpid())
+	if (private_dir.fd == -1 || private_dir.owner != getpid())
 		return;
-	if (!private_is_intact()) {
-		private.path[0] = '\0';
-		return;
-	}
-	for (i = 0; i < sizeof(private_names) / sizeof(*private_names); i++)
+	for (i = 0; i < NPRIVATE_NAMES; i++)
 		private_unlink(private_names[i]);
-	(void)rmdir(private.path);
-	private.path[0] = '\0';
+	if (private_is_intact())
+		(void)rmdir(private_dir.path);
+	fd_close(&private_dir.fd);
 }
 
 /*
- * Whether nobody but us and root can put something else in the place of what we
- * make in directory PATH.
+ * Whether the private directory can be made in BASE: writes the resolved path
+ * into DIR and returns NULL, or returns what is wrong.
  */
-static bool
-dir_is_safe(const char *path)
+static const char *
+private_base_error(const char *base, char dir[PATH_MAX])
 {
-	struct stat st;
+	if (base[0] != '/')
+		return "not an absolute path";
+	if (realpath(base, dir) == NULL)
+		return strerror(errno);
+	if (strlen(dir) + sizeof("/autossh-XXXXXX") > sizeof(private_dir.path))
+		return "its path is too long for a socket";
+	/* ssh expands or ends a forwarding's path at these */
+	if (strpbrk(dir, "%:$\\") != NULL)
+		return "its path contains %, :, $ or \\";
+	if (!path_is_safe(dir))
+		return "other users could replace what is in it";
+	return NULL;
+}
 
-	return stat(path, &st) == 0 && S_ISDIR(st.st_mode) &&
-	       (st.st_uid == geteuid() || st.st_uid == 0) &&
-	       ((st.st_mode & (S_IWGRP | S_IWOTH)) == 0 ||
-		   (st.st_mode & S_ISVTX) != 0);
+/* Makes the private directory in DIR.  Returns false with errno set. */
+static bool
+private_make(const char *dir)
+{
+	int saved;
+
+	errno = ENAMETOOLONG;
+	if (snprintf(private_dir.path, sizeof(private_dir.path),
+		"%s/autossh-XXXXXX", dir) >= (int)sizeof(private_dir.path) ||
+	    mkdtemp(private_dir.path) == NULL)
+		return false;
+	private_dir.owner = getpid();
+	if (chmod(private_dir.path, S_IRWXU) == 0) /* despite the umask */
+		private_dir.fd = open(private_dir.path,
+		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (private_dir.fd != -1)
+		return true;
+	saved = errno;
+	(void)rmdir(private_dir.path);
+	errno = saved;
+	return false;
 }
 
 /*
- * Makes the private directory, with a new name, in XDG_RUNTIME_DIR, else
- * TMPDIR, else /tmp, which will have to do.  Returns false with errno set;
- * ENAMETOOLONG: a socket in it would have too long a path (sun_path holds 108
- * bytes or fewer).
+ * Makes the private directory in the first of N BASES that is safe and
+ * writable; NULL is skipped.  Returns false, with WHY not for each of them.
  */
 static bool
-private_create(void)
+private_create(const char *const *bases, size_t n, char *why, size_t size)
 {
-	static const char last[] = "/tmp";
-	const char *const bases[] = { getenv("XDG_RUNTIME_DIR"),
-		getenv("TMPDIR"), last };
-	struct stat st;
-	size_t i;
-	int n;
+	char dir[PATH_MAX], shown[VALUE_SHOWN + 4];
+	const char *error;
+	size_t i, len = 0;
 
 	private_remove();
-	for (i = 0; i < sizeof(bases) / sizeof(*bases); i++) {
-		/* ssh would read these in a forwarding as other than names */
-		if (bases[i] == NULL || bases[i][0] != '/' ||
-		    strpbrk(bases[i], "%:$\\") != NULL ||
-		    (bases[i] != last && !dir_is_safe(bases[i])))
+	why[0] = '\0';
+	for (i = 0; i < n && len < size; i++) {
+		if (bases[i] == NULL)
 			continue;
-		n = snprintf(private.path, sizeof(private.path),
-		    "%s/autossh-XXXXXX", bases[i]);
-		if (n >= (int)sizeof(private.path)) {
-			private.path[0] = '\0';
-			errno = ENAMETOOLONG;
-			return false;
-		}
-		if (mkdtemp(private.path) != NULL &&
-		    chmod(private.path, S_IRWXU) == 0 && /* despite umask */
-		    lstat(private.path, &st) == 0) {
-			private.owner = getpid();
-			private.dev = st.st_dev;
-			private.ino = st.st_ino;
+		error = private_base_error(bases[i], dir);
+		if (error == NULL && private_make(dir))
 			return true;
-		}
-		private.path[0] = '\0';
+		len += (size_t)snprintf(why + len, size - len, "%s%s: %s",
+		    len == 0 ? "" : "; ", quote(bases[i], shown),
+		    error != NULL ? error : strerror(errno));
 	}
 	return false;
 }
@@ -2258,13 +2330,24 @@ private_create(void)
 static bool
 private_has(const char *name)
 {
-	char path[PRIVATE_PATH_MAX];
 	struct stat st;
 
-	if (!private_is_intact())
-		return false;
-	private_name(name, path);
-	return lstat(path, &st) == 0;
+	return private_is_intact() &&
+	       fstatat(private_dir.fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* Keeps what removes old files from /tmp from removing ours. */
+static void
+private_touch(void)
+{
+	size_t i;
+
+	if (private_dir.fd == -1)
+		return;
+	(void)futimens(private_dir.fd, NULL);
+	for (i = 0; i < NPRIVATE_NAMES; i++)
+		(void)utimensat(private_dir.fd, private_names[i], NULL,
+		    AT_SYMLINK_NOFOLLOW);
 }
 
 /* ---- sockets: addresses, and who connects to them ---------------------- */
@@ -4916,12 +4999,15 @@ supervisor_show_command(char **argv)
 
 /*
  * Makes the private directory and what is to be in it, if it is needed and not
- * there: at first, or when something has removed it.  Returns false with errno
- * set.
+ * there: at first, or when something has removed it.  Not in XDG_RUNTIME_DIR:
+ * that is removed when its user logs out, and the tunnel stays.  Returns false,
+ * with WHY.
  */
 static bool
-private_setup(struct supervisor *s)
+private_setup(struct supervisor *s, char *why, size_t size)
 {
+	const char *const bases[] = { "/tmp", getenv("TMPDIR"), "/var/tmp",
+		"/dev/shm" };
 	struct monitor *m = &s->monitor;
 	struct askpass_server *a = &s->askpass_server;
 
@@ -4929,8 +5015,13 @@ private_setup(struct supervisor *s)
 	    (!askpass_on(a) ||
 		(private_has(PRIVATE_SOCKET) && private_has(PRIVATE_LINK))))
 		return true;
-	return private_create() && (!m->auto_port || monitor_bind(m)) &&
-	       (!askpass_on(a) || askpass_bind(a, s->self));
+	if (!private_create(bases, sizeof(bases) / sizeof(*bases), why, size))
+		return false;
+	if ((!m->auto_port || monitor_bind(m)) &&
+	    (!askpass_on(a) || askpass_bind(a, s->self)))
+		return true;
+	snprintf(why, size, "%s", strerror(errno));
+	return false;
 }
 
 /* Says why ssh could not be executed: ERROR is an errno. */
@@ -4947,13 +5038,15 @@ supervisor_report_exec(const struct supervisor *s, int error)
 static bool
 supervisor_spawn(struct supervisor *s)
 {
-	char helper[PRIVATE_PATH_MAX];
+	char helper[PRIVATE_PATH_MAX], why[TEXT_MAX / 2];
 	bool answers = askpass_on(&s->askpass_server);
 
-	if (!private_setup(s) ||
-	    (s->monitor.auto_port && !monitor_choose(&s->monitor))) {
-		log_msg(LOG_ERR, "cannot make private sockets: %s",
-		    strerror(errno));
+	if (!private_setup(s, why, sizeof(why))) {
+		log_msg(LOG_ERR, "cannot make private sockets: %s", why);
+		return false;
+	}
+	if (s->monitor.auto_port && !monitor_choose(&s->monitor)) {
+		log_msg(LOG_ERR, "cannot choose a port: %s", strerror(errno));
 		return false;
 	}
 	private_name(PRIVATE_LINK, helper);
@@ -5056,6 +5149,7 @@ static void
 test_passed(struct supervisor *s, int64_t now)
 {
 	pidfile_touch();
+	private_touch();
 	tunnel_up(s, now);
 }
 
@@ -5600,6 +5694,7 @@ main_plan(struct supervisor *s, const struct settings *set,
 static void
 main_open(struct supervisor *s)
 {
+	char why[TEXT_MAX / 2];
 	pid_t main_pid = getpid();
 
 	log_open(s->settings); /* /dev/stdout is the caller's, with -f too */
@@ -5621,10 +5716,8 @@ main_open(struct supervisor *s)
 	monitor_listen(&s->monitor, &s->settings->port);
 	if (askpass_on(&s->askpass_server))
 		secrets_lock();
-	if (!private_setup(s))
-		die("cannot make private sockets in XDG_RUNTIME_DIR, TMPDIR "
-		    "or /tmp: %s",
-		    strerror(errno));
+	if (!private_setup(s, why, sizeof(why)))
+		die("cannot make private sockets: %s", why);
 	if (s->settings->pidfile != NULL)
 		pidfile_write(s->settings->pidfile);
 	s->timer_fd = timer_open();

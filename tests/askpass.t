@@ -15,14 +15,12 @@ SECRET='Ux7 "staple" $PATH %s \n `q`'
 KEY="Enter passphrase for /k: "
 PASSWORD="(u@h) Password: "
 
-# begin PLAN: a case with a base of its own for the private directory.
+# begin PLAN: a case with a secret.
 begin() {
 	fresh "$1"
-	XDG_RUNTIME_DIR=$dir/run
 	AUTOSSH_PASSPHRASE=file:$dir/secret
 	AUTOSSH_GATETIME=0
-	export XDG_RUNTIME_DIR AUTOSSH_PASSPHRASE AUTOSSH_GATETIME
-	mkdir -m 700 "$dir/run"
+	export AUTOSSH_PASSPHRASE AUTOSSH_GATETIME
 	(umask 077 && printf '%s\n' "$SECRET" >"$dir/secret")
 }
 
@@ -36,7 +34,7 @@ wait_asked() {
 }
 
 private() {
-	find "$dir/run" -mindepth 1 -maxdepth 1
+	private_dirs
 }
 
 # How many descriptors autossh has open, where that can be known; to be counted
@@ -298,7 +296,7 @@ fi
 # open_case: what nobody needs to run a case.
 open_case() {
 	AUTOSSH_PATH=$tmp/bin/fakessh
-	chmod 777 "$dir" "$dir/run"
+	chmod 777 "$dir"
 }
 if [ -n "$nobody" ]; then
 	begin "ask '$KEY' hang"
@@ -556,7 +554,7 @@ wait "$asking"
 is "$(cat "$dir/answers")" "$SECRET" \
     "the helper, run by the same user: answered, and not twice"
 is "$status" 1 "the helper, the same question again: autossh ends"
-is "$(ls "$dir/run")" "" "the helper, the same question again: nothing is left"
+is "$(private)" "" "the helper, the same question again: nothing is left"
 
 begin hang
 up
@@ -567,7 +565,7 @@ else
 	skip "the private directory: mode 700" "Linux only"
 fi
 if [ -n "$nobody" ]; then
-	chmod 711 "$dir" "$dir/run"
+	chmod 711 "$dir"
 	ln -sf "$tmp/bin/autossh" "$where/autossh-askpass"
 	check "another user does not reach the socket" \
 	    sh -c "! $nobody $tmp/bin/fakessh --connects $where/a"
@@ -694,29 +692,6 @@ is "$(asked 2)" "$answered" "another directory of that name: one of our own"
 stop
 is "$(private) $(cd "$first" && echo *)" "$first a autossh-askpass w" \
     "another directory of that name: is left alone"
-
-# Where it is made.
-begin "ask '$KEY' hang"
-mkdir "$dir/tmp"
-for base in "XDG_RUNTIME_DIR=$dir/run TMPDIR=$dir/tmp run" \
-    "XDG_RUNTIME_DIR=/nonexistent TMPDIR=$dir/tmp tmp" \
-    "XDG_RUNTIME_DIR= TMPDIR=$dir/tmp tmp" \
-    "XDG_RUNTIME_DIR=relative TMPDIR=$dir/tmp tmp"; do
-	rm -f "$dir/starts"
-	# shellcheck disable=SC2086 # words
-	up ${base% *}
-	is "$(find "$dir/${base##* }" -name 'autossh-??????' | grep -c .)" 1 \
-	    "${base##* }: ${base%% *}"
-	stop
-done
-begin hang
-long=$(printf '%0120d' 0)
-mkdir "$dir/$long"
-run XDG_RUNTIME_DIR="$dir/$long" -M 0 h
-is "$status $(starts)" "1 0" "a path too long for a socket: status 1"
-like "$(cat "$dir/err")" "^autossh: .*private sockets.*too long" \
-    "a path too long for a socket: the reason"
-gone "a path too long for a socket"
 
 # ---- the secret
 

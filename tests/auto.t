@@ -7,12 +7,7 @@
 : "${TEST_LIMIT=400}"
 . "${srcdir:-$(dirname "$0")/..}/tests/lib.sh"
 
-# Private directories of all cases are made here, and none may be left.
-base=$tmp/base
-mkdir "$base"
-chmod 755 "$tmp" "$base"
-XDG_RUNTIME_DIR=$base
-export XDG_RUNTIME_DIR
+chmod 755 "$tmp"
 
 # What ssh N was given: the private directory, the port on the server.
 auto_dir() {
@@ -24,7 +19,7 @@ auto_port() {
 
 # The command line of ssh 1 with what differs from run to run as DIR and R.
 argv_plain() {
-	argv 1 | sed "s|$base/autossh-[^/]*/|DIR/|g" |
+	argv 1 | sed "s|$(auto_dir 1)/|DIR/|g" |
 	    sed 's/:\(2[0-9]\|3[0-2]\)[0-9][0-9][0-9]\([:>]\)/:R\2/g'
 }
 
@@ -107,7 +102,6 @@ if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null; then
 	}
 	check "another user can run the tool" \
 	    eval 'other "$tmp/tool" --now >/dev/null'
-	check "and comes as far as the directory" other test -x "$base"
 	check "but not into it" eval '! other ls "$place" 2>/dev/null'
 	for name in w r; do
 		check "we reach the socket $name" \
@@ -120,14 +114,13 @@ else
 fi
 stop
 is "$status" 1 "TERM ends it"
-is "$(ls "$base")" "" "and nothing is left"
+is "$(private_dirs)" "" "and nothing is left"
 
 # Root may enter every directory, so this takes another user.
 fresh
 cp "$AUTOSSH" "$dir/autossh"
 cp "$FAKESSH" "$dir/ssh"
 chmod 755 "$dir/autossh" "$dir/ssh"
-mkdir -m 1777 "$dir/any"
 as="env"
 if [ "$(id -u)" -eq 0 ]; then
 	as="setpriv --reuid 65534 --regid 65534 --clear-groups"
@@ -136,12 +129,13 @@ fi
 if $as true 2>/dev/null; then
 	start run:umask=0377 unset:FAKESSH_DIR FAKESSH_PLAN=forward \
 	    AUTOSSH_PATH="$dir/ssh" AUTOSSH_LOGFILE=/dev/stdout \
-	    AUTOSSH_FIRST_POLL=1 XDG_RUNTIME_DIR="$dir/any" \
+	    AUTOSSH_FIRST_POLL=1 \
 	    exec:${as%% *} ${as#"${as%% *}"} "$dir/autossh" -N host
 	check "a umask that takes the owner's rights: a test passes" \
 	    wait_for 15 'grep -q "connection ok" "$dir/out"'
 	stop
-	is "$status $(ls "$dir/any")" "1 " "and nothing is left"
+	cp "$dir/out" "$dir/log.out"
+	is "$status $(private_dirs)" "1 " "and nothing is left"
 else
 	skip "a umask that takes the owner's rights: a test passes" "no setpriv"
 	skip "and nothing is left" "no setpriv"
@@ -199,15 +193,8 @@ check "and mended" wait_log "connection ok" 4
 rm -f "$(auto_dir 4)/r"
 kill -USR1 "$pid"
 check "our socket alone vanished: a new one" wait_log "connection ok" 5
-rm -rf "$base"
-kill -USR1 "$pid"
-wait_starts 6
-check "XDG_RUNTIME_DIR itself vanished: a test passes elsewhere" \
-    wait_log "connection ok" 6
-unlike "$(auto_dir 6)" "^$base/" "elsewhere"
 check "and still for its owner alone" \
-    test -n "$(find "$(auto_dir 6)" -prune -perm 700 -type d)"
-mkdir "$base"
+    test -n "$(find "$(auto_dir 5)" -prune -perm 700 -type d)"
 # No socket can be made: the lowest that there is now is beyond the limit.
 socket=
 for fd in 3 4 5 6 7 8 9; do
@@ -216,13 +203,13 @@ for fd in 3 4 5 6 7 8 9; do
 	esac
 done
 if [ -n "$socket" ] && prlimit --pid "$pid" "--nofile=$socket:" 2>/dev/null; then
-	rm -rf "$(auto_dir 6)"
+	rm -rf "$(auto_dir 5)"
 	kill -USR1 "$pid"
 	check "no descriptors are left: the log says so" \
 	    wait_log "cannot make private sockets: Too many open files"
 	unlike "$(log_text)" "^cannot run" "and nothing else"
 	prlimit --pid "$pid" "--nofile=1000:"
-	check "there are some again: a test passes" wait_log "connection ok" 7
+	check "there are some again: a test passes" wait_log "connection ok" 6
 else
 	skip "no descriptors are left: the log says so" "no prlimit or /proc"
 	skip "and nothing else" "no prlimit or /proc"
@@ -230,66 +217,168 @@ else
 fi
 stop
 is "$status $(left)" "1 " "it ends as ever"
-check "nothing is left elsewhere" test ! -e "$(auto_dir 6)"
+is "$(private_dirs)" "" "nothing is left"
 
 # ---- where the directory is
 
-# places NAME WANTED WORD...: WANTED begins the private directory's path
-places() {
-	place_name=$1
-	place_wanted=$2
-	shift 2
-	fresh forward
-	start AUTOSSH_FIRST_POLL=1 "$@" -N host
-	check "$place_name: a test passes" wait_log "connection ok"
-	like "$(auto_dir)" "^$place_wanted/[^/]*\$" "$place_name: where"
-	stop
-}
-mkdir "$tmp/second"
-places "XDG_RUNTIME_DIR" "$base" TMPDIR="$tmp/second"
-places "then TMPDIR" "$tmp/second" unset:XDG_RUNTIME_DIR TMPDIR="$tmp/second"
-places "XDG_RUNTIME_DIR is not there: TMPDIR" "$tmp/second" \
-    XDG_RUNTIME_DIR="$tmp/none" TMPDIR="$tmp/second"
-places "XDG_RUNTIME_DIR is relative: TMPDIR" "$tmp/second" \
-    XDG_RUNTIME_DIR=second TMPDIR="$tmp/second"
-places "then /tmp" /tmp unset:XDG_RUNTIME_DIR unset:TMPDIR
-# Others could put a directory of theirs in the place of ours.
-mkdir -m 777 "$tmp/open"
-mkdir -m 770 "$tmp/group"
-mkdir -m 1777 "$tmp/sticky"
-places "others may write to XDG_RUNTIME_DIR: TMPDIR" "$tmp/second" \
-    XDG_RUNTIME_DIR="$tmp/open" TMPDIR="$tmp/second"
-places "a group may write to TMPDIR: /tmp" /tmp unset:XDG_RUNTIME_DIR \
-    TMPDIR="$tmp/group"
-places "the sticky bit protects it: TMPDIR" "$tmp/sticky" \
-    unset:XDG_RUNTIME_DIR TMPDIR="$tmp/sticky"
+# layout MODE VARTMP COMMAND...: with a /tmp of that mode, and a /var/tmp that is
+# "ro" or "rw", in a mount namespace; $tmp stays where it is, and is /mnt too.
+cat >"$tmp/layout" <<'END'
+#!/bin/sh
+top=$(dirname "$0")
+mode=$1
+var=$2
+shift 2
+mkdir -p "$top/new" && mount -t tmpfs -o "mode=$mode" none "$top/new" || exit 77
+case $top in
+/tmp/*)
+	mkdir -p "$top/new/${top#/tmp/}" &&
+	    mount --bind "$top" "$top/new/${top#/tmp/}" || exit 77 ;;
+esac
+mount --bind "$top" /mnt &&
+    mount -t tmpfs -o "mode=1777,$var" none /var/tmp &&
+    mount --rbind "$top/new" /tmp || exit 77
+exec "$@"
+END
+cp "$AUTOSSH" "$tmp/autossh"
+cp "$FAKESSH" "$tmp/fakessh"
+chmod 755 "$tmp/layout" "$tmp/autossh" "$tmp/fakessh"
 if [ "$(id -u)" -eq 0 ]; then
-	mkdir -m 755 "$tmp/another"
-	chown 65534 "$tmp/another"
-	places "XDG_RUNTIME_DIR is another user's: TMPDIR" "$tmp/second" \
-	    XDG_RUNTIME_DIR="$tmp/another" TMPDIR="$tmp/second"
+	own="unshare -m"
+else
+	own="unshare -U -r -m"
 fi
 
-# deep LENGTH: makes a directory whose path has that many bytes
-deep() {
-	deep_path=$tmp/$(printf "%0$(($1 - ${#tmp} - 1))d" 0)
-	mkdir "$deep_path"
+# places NAME MODE VARTMP WANTED WORD...: WANTED begins the directory's path
+places() {
+	place_name=$1
+	place_wanted=$4
+	place_layout="$2 $3"
+	shift 4
+	fresh forward
+	# shellcheck disable=SC2086 # words
+	start AUTOSSH_PATH="$tmp/fakessh" AUTOSSH_FIRST_POLL=1 "$@" \
+	    exec:unshare ${own#unshare} "$tmp/layout" $place_layout \
+	    "$tmp/autossh" -N host
+	check "$place_name: a test passes" wait_log "connection ok"
+	like "$(auto_dir)" "^$place_wanted/[^/]*\$" "$place_name: where"
+	kill -TERM "$(supervisor)"
+	wait_exit
 }
-deep 70
-places "a long path" "$deep_path" XDG_RUNTIME_DIR="$deep_path"
-for length in 92 108 200; do
-	deep "$length"
+
+# nowhere NAME WORD...: no place is left; the error names each
+nowhere() {
+	nowhere_name=$1
+	shift
 	for flag in -N -fN; do
 		fresh forward
-		run XDG_RUNTIME_DIR="$deep_path" "$flag" host
-		is "$status $(starts)" "1 0" \
-		    "a path of $length bytes is too long, $flag"
-		like "$(cat "$dir/err")" \
-		    "^autossh: .*(XDG_RUNTIME_DIR|$deep_path).*too long" \
-		    "it says so on stderr"
-		is "$(ls "$deep_path")" "" "and leaves nothing"
+		# shellcheck disable=SC2086 # words
+		run AUTOSSH_PATH="$tmp/fakessh" "$@" exec:unshare \
+		    ${own#unshare} sh -c 'mount -t tmpfs -o ro none /dev/shm &&
+		    exec "$@"' sh "$tmp/layout" 777 ro "$tmp/autossh" "$flag" host
+		is "$status $(starts)" "1 0" "$nowhere_name, $flag: status 1"
 	done
+}
+
+fresh
+# shellcheck disable=SC2086 # words
+if $own "$tmp/layout" 1777 rw true 2>/dev/null; then
+	mkdir "$tmp/second" "$tmp/second/dir"
+	places "/tmp comes first" 1777 rw /tmp TMPDIR="$tmp/second" \
+	    XDG_RUNTIME_DIR="$tmp/second"
+	places "/tmp without its sticky bit: TMPDIR" 777 rw /mnt/second \
+	    TMPDIR=/mnt/second
+	places "then /var/tmp" 777 rw /var/tmp unset:TMPDIR
+	places "a pod whose /tmp is an emptyDir, read-only else: /dev/shm" \
+	    777 ro /dev/shm unset:TMPDIR
+	places "TMPDIR is relative: /var/tmp" 777 rw /var/tmp TMPDIR=second
+	places "TMPDIR is not there: /var/tmp" 777 rw /var/tmp TMPDIR=/mnt/none
+	# Others could put a directory of theirs in the place of ours.
+	mkdir "$tmp/open" "$tmp/open/dir" "$tmp/group" "$tmp/sticky" \
+	    "$tmp/sticky/dir"
+	chmod 777 "$tmp/open"
+	chmod 770 "$tmp/group"
+	chmod 1777 "$tmp/sticky"
+	places "others may write to TMPDIR: /var/tmp" 777 rw /var/tmp \
+	    TMPDIR=/mnt/open
+	places "others may write above TMPDIR: /var/tmp" 777 rw /var/tmp \
+	    TMPDIR=/mnt/open/dir
+	places "a group may write to TMPDIR: /var/tmp" 777 rw /var/tmp \
+	    TMPDIR=/mnt/group
+	places "the sticky bit protects TMPDIR" 777 rw /mnt/sticky \
+	    TMPDIR=/mnt/sticky
+	places "and what is above it" 777 rw /mnt/sticky/dir \
+	    TMPDIR=/mnt/sticky/dir
+	# What ssh reads in a path: "%" begins a token, ":" ends it, "${" is a
+	# variable.
+	for odd in 'per%cent' 'co:lon' 'dol$lar' 'back\slash'; do
+		mkdir "$tmp/$odd"
+		places "a TMPDIR named $odd: /var/tmp" 777 rw /var/tmp \
+		    TMPDIR="/mnt/$odd"
+	done
+	ln -s second/dir "$tmp/link"
+	places "TMPDIR is a link: where it leads" 777 rw /mnt/second/dir \
+	    TMPDIR=/mnt/link
+	long=$(printf '%0100d' 0)
+	mkdir "$tmp/$long"
+	places "a TMPDIR of more than 100 bytes: /tmp" 1777 rw /tmp TMPDIR="/mnt/$long"
+	places "a TMPDIR of more than 100 bytes: /var/tmp" 777 rw /var/tmp \
+	    TMPDIR="/mnt/$long"
+	nowhere "a long TMPDIR is all there is" TMPDIR="/mnt/$long"
+	like "$(cat "$dir/err")" \
+	    '^autossh: cannot make private sockets: /tmp: other users could' \
+	    "nowhere: what is wrong with /tmp"
+	like "$(cat "$dir/err")" '; /[^;]*: its path is too long' \
+	    "nowhere: what is wrong with TMPDIR"
+	like "$(cat "$dir/err")" '; /var/tmp: Read-only file system; /dev/shm: ' \
+	    "nowhere: what is wrong with the others"
+	is "$(ls -A "$tmp/$long")" "" "nowhere: nothing is left"
+	if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null; then
+		mkdir "$tmp/another"
+		chown 65534 "$tmp/another"
+		places "TMPDIR is another user's: /var/tmp" 777 rw /var/tmp \
+		    TMPDIR=/mnt/another
+		mkdir "$tmp/another/root"
+		places "TMPDIR is in another user's: /var/tmp" 777 rw /var/tmp \
+		    TMPDIR=/mnt/another/root
+		# It leads to a safe place now, and to the other user's then.
+		mkdir -m 755 "$tmp/another/trap"
+		chown 65534 "$tmp/another/trap"
+		cat >"$tmp/swap" <<'END'
+#!/bin/sh
+cd "$1" || exit
+while [ ! -e stop ]; do
+	ln -s "$2" new && mv -T new link
+	ln -s trap new && mv -T new link
 done
+END
+		fresh "exit 255"
+		(cd / && exec setpriv --reuid 65534 --regid 65534 \
+		    --clear-groups sh "$tmp/swap" "$tmp/another" \
+		    /mnt/second) &
+		swapper=$!
+		started_pids="$started_pids $swapper"
+		wait_for 10 '[ -h "$tmp/another/link" ]'
+		# shellcheck disable=SC2016,SC2086 # words; expanded there
+		run AUTOSSH_PATH="$tmp/fakessh" TMPDIR=/mnt/another/link \
+		    AUTOSSH_MAXSTART=1 exec:unshare ${own#unshare} \
+		    "$tmp/layout" 777 rw sh -c 'n=100
+		    while [ $((n -= 1)) -ge 0 ]; do
+		    "$0" -N host
+		    done' "$tmp/autossh"
+		: >"$tmp/another/stop"
+		wait "$swapper"
+		forget "$swapper"
+		is "$(starts)" 100 "a TMPDIR that is swapped: 100 starts"
+		is "$(grep -c "/another/" "$dir/argv") $(find \
+		    "$tmp/another/trap" -mindepth 1)" "0 " \
+		    "a TMPDIR that is swapped: never in the other user's"
+	else
+		skip "another user's TMPDIR" "root alone can be another user"
+	fi
+else
+	skip "where the directory is" "no mount namespaces here"
+fi
 
 # ---- many on one machine
 
@@ -323,7 +412,7 @@ for n in $pids; do
 done
 check "$many at once: all ssh are gone" wait_for 20 \
     '[ -z "$(survivors "$dir"/*/)" ]'
-is "$(ls "$base")" "" "$many at once: nothing is left"
+is "$(private_dirs "$dir"/*/)" "" "$many at once: nothing is left"
 is "$(cat "$dir/err")" "" "$many at once: without a word"
 unset FAKESSH_PLAN
 
@@ -403,17 +492,7 @@ for session in $held $more; do
 done
 stop
 is "$status" 1 "real ssh: TERM ends it"
-is "$(ls "$base")" "" "real ssh: nothing is left"
-
-# What ssh reads in a path: "%" begins a token, ":" ends it, "${" a variable.
-for odd in 'per%hcent' 'co:lon' 'sp ace' 'dol${HOME}lar' 'back\slash' \
-    'br[a]cket'; do
-	mkdir "$tmp/$odd"
-	real XDG_RUNTIME_DIR="$tmp/$odd"
-	check "a directory named $odd: a test passes" \
-	    wait_log "connection ok" 1 30
-	stop
-done
+is "$(private_dirs)" "" "real ssh: nothing is left"
 
 # Sockets on this side alone: nothing new is asked of the server.
 real -o ExitOnForwardFailure=yes
@@ -458,7 +537,7 @@ for n in $pids; do
 	wait "$n"
 	forget "$n"
 done
-is "$(ls "$base")" "" "$many real ones at once: nothing is left"
+is "$(private_dirs "$dir"/*/)" "" "$many real ones at once: nothing is left"
 
 # ---- a server that forbids what the monitor needs
 

@@ -12,6 +12,7 @@
  *	signals.N	"blocked: ...", "ignored: ...": signal names, sorted by
  *			number
  *	env.N		the environment, one variable a line
+ *	askpass		SSH_ASKPASS, a line each, where it is set
  *	info.N		"pid P ppid P pgid P sid P cwd DIR"
  *	got		"N SIGNAL MS" for each signal that it was sent, of TERM
  *			HUP INT QUIT USR1 USR2 CONT
@@ -312,6 +313,11 @@ record_argv(char **argv)
 	}
 	fputc('\n', f);
 	fclose(f);
+	if (getenv("SSH_ASKPASS") != NULL) {
+		f = record_open("askpass", "a");
+		fprintf(f, "%s\n", getenv("SSH_ASKPASS"));
+		fclose(f);
+	}
 }
 
 /*

@@ -33,6 +33,9 @@
 #	last ssh saw it), alive PID, children_of PID, now (ms), got (the
 #	signals that ssh got)
 #	left			what is still alive of this case, "" for nothing
+#	private_dirs [DIR]...	the private directories of this case's (or these
+#				cases') autosshs that are there, as far as an
+#				ssh or a log of level 7 was told of them
 # Ports:	free_port sets $port; $port and $port+1 are free, and no test that
 #	runs beside this one gets them
 # A server:	sshd_start, see there
@@ -136,6 +139,18 @@ left() {
 	survivors "$dir" | tr '\n' ' '
 }
 
+private_dirs() {
+	[ $# -gt 0 ] || set -- "$dir"
+	for private_case do
+		cat "$private_case"/log* "$private_case/argv" \
+		    "$private_case/askpass"
+	done 2>/dev/null | tr " '<>:" '\n\n\n\n\n' |
+	    sed -n 's|^\(/.*/autossh-[A-Za-z0-9]\{6\}\)/[^/]*$|\1|p' | sort -u |
+	    while read -r private_found; do
+		    [ ! -d "$private_found" ] || echo "$private_found"
+	    done
+}
+
 cleanup() {
 	trap '' HUP INT TERM
 	cleanup_sessions=
@@ -151,7 +166,11 @@ cleanup() {
 	for cleanup_lock in $port_locks; do
 		rm -f "$cleanup_lock"
 	done
-	[ -n "$tmp" ] && rm -rf "$tmp"
+	[ -n "$tmp" ] || return 0
+	private_dirs "$tmp"/* | while read -r cleanup_dir; do
+		rm -rf "$cleanup_dir"
+	done
+	rm -rf "$tmp"
 }
 
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/autossh-test.XXXXXX") || bail_out "no mktemp"

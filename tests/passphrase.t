@@ -41,8 +41,7 @@ config config one
 config config_two_keys one two
 config config_two_secrets one three
 
-# begin: a case with the real ssh and a base of its own for the private
-# directory.
+# begin: a case with the real ssh.
 begin() {
 	fresh
 	AUTOSSH_PATH=$SSH
@@ -50,10 +49,7 @@ begin() {
 	# The backoff is short; no test on a slow machine ends an ssh early.
 	AUTOSSH_FIRST_POLL=600
 	AUTOSSH_POLL=10
-	XDG_RUNTIME_DIR=$dir/run
 	export AUTOSSH_PATH AUTOSSH_GATETIME AUTOSSH_FIRST_POLL AUTOSSH_POLL
-	export XDG_RUNTIME_DIR
-	mkdir -m 700 "$dir/run"
 	free_port
 	tunnel=$port
 	conf=$SSHD_DIR/config
@@ -113,7 +109,7 @@ killed() {
 
 # The path of the private directory, "" for none.
 private() {
-	find "$dir/run" -mindepth 1 -maxdepth 1
+	private_dirs
 }
 
 # ends NAME: TERM ends autossh and ssh; the private directory is gone.

@@ -181,6 +181,40 @@ test_text_shown(void)
 }
 
 static void
+test_mode_is_safe(void)
+{
+	static const struct {
+		mode_t mode;
+		bool want;
+	} table[] = {
+		{ S_IFDIR | 0755, true },
+		{ S_IFDIR | 0700, true },
+		{ S_IFDIR | 0777, false },
+		{ S_IFDIR | 0775, false },
+		{ S_IFDIR | 0757, false },
+		{ S_IFDIR | 02775, false },
+		{ S_IFDIR | 01777, true },
+		{ S_IFDIR | 01770, true },
+		{ S_IFREG | 0644, true },
+		{ S_IFREG | 0664, false },
+		{ S_IFREG | 01666, false },
+		{ S_IFLNK | 0777, false },
+		{ S_IFLNK | 0755, false },
+	};
+	size_t i;
+
+	for (i = 0; i < COUNT(table); i++)
+		ok(mode_is_safe(table[i].mode) == table[i].want,
+		    "mode %o is %ssafe", (unsigned)table[i].mode,
+		    table[i].want ? "" : "not ");
+	ok(path_is_safe("/"), "the root directory is safe");
+	ok(!path_is_safe("/nowhere/at/all"), "what is not there is not safe");
+	ok(owner_is_trusted(0), "root is trusted");
+	ok(owner_is_trusted(geteuid()), "we are trusted");
+	ok(!owner_is_trusted(geteuid() + 4711), "another user is not");
+}
+
+static void
 test_earlier(void)
 {
 	is_int(earlier(1, 2), 1, "the first of two times is earlier");
@@ -2456,6 +2490,7 @@ main(void)
 {
 	test_number_parse();
 	test_text_shown();
+	test_mode_is_safe();
 	test_earlier();
 	test_pollset();
 	test_settings_numbers();
