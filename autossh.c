@@ -111,17 +111,9 @@
 #define AUTO_PORT_MIN 20000 /* on the server, below what systems hand out */
 #define AUTO_PORT_MAX 32767
 #define WAITSET_MAX (CONNS_MAX + 2 * REQUESTS_MAX + 16)
-#define SECRET_MAX 1023  /* bytes of a passphrase; ssh takes no more */
-#define PROMPT_MAX 200   /* bytes of a question that are looked at */
-#define REQUEST_MAX 2047 /* bytes of a request of the helper */
-#define REQUESTS_MAX 8
-#define REQUEST_WAIT_MS 10000 /* for the helper's request */
-#define COMMAND_WAIT_MS 60000 /* for the command that prints a passphrase */
-#define DENIAL_MS 10000       /* a server that denies does so soon, */
-#define DENIALS_MAX 3         /* and again */
-#define ANSWERED_MAX 32       /* questions in one life of ssh */
-#define STDERR_LINE_MAX 512   /* bytes of a line of ssh's that are kept */
-#define STDERR_LINES_MAX 50   /* lines that are logged, in */
+#define REQUESTS_MAX 8      /* prompts of ssh's that are handled at a time */
+#define STDERR_LINE_MAX 512 /* bytes of a line of ssh's that are kept */
+#define STDERR_LINES_MAX 50 /* lines that are logged, in */
 #define STDERR_WINDOW_MS 60000
 #define PROBE_FIRST_MS 1000 /* from the start to the first early test */
 #define LABEL_MAX 256
@@ -177,7 +169,8 @@ enum event {
 	EV_CHILD_GONE,    /* ssh has been reaped */
 	EV_TEST_PASSED,
 	EV_TEST_FAILED,
-	EV_REJECTED,        /* ssh asks again: the answer was wrong */
+	EV_UNANSWERED,      /* a server's prompt cannot be answered */
+	EV_REJECTED,        /* the answer was wrong */
 	EV_NETWORK_CHANGED, /* an address has become usable */
 	EV_RESUMED,         /* the system was suspended */
 	NEVENTS
@@ -2126,7 +2119,10 @@ terminal_gone(const struct terminal *t)
 
 /* ---- processes: what we start, and how --------------------------------- */
 
-/* Has 0, 1 and 2 open, so that nothing of ours can land there. */
+/*
+ * Opens /dev/null as each of 0, 1 and 2 that is closed, so that no file or
+ * socket of ours gets such a number.
+ */
 static void
 descriptors_fill(void)
 {
@@ -2166,6 +2162,24 @@ program_self(const char *name, char path[PATH_MAX])
 	}
 	errno = ENOENT;
 	return false;
+}
+
+/*
+ * Sends SIG to process PID, or to process group PGID.  kill(2) takes 0 and
+ * negative numbers for groups or for every process; 1 is never ours.
+ */
+static void
+process_signal(pid_t pid, int sig)
+{
+	if (pid > 1)
+		(void)kill(pid, sig);
+}
+
+static void
+group_signal(pid_t pgid, int sig)
+{
+	if (pgid > 1)
+		(void)killpg(pgid, sig);
 }
 
 /*
@@ -3320,7 +3334,9 @@ monitor_run(struct monitor *m, const struct waitset *set, int64_t now)
 	return r == EV_NONE ? r : test_end(m, r, now);
 }
 
-/* ---- passphrase: where it comes from ----------------------------------- */
+/* ---- passphrase sources: where the secret comes from ------------------- */
+
+#define SECRET_MAX 1023 /* bytes; ssh takes no more */
 
 /*
  * The one page that holds secrets: locked, left out of dumps, wiped at exit.
@@ -3537,17 +3553,33 @@ passphrase_open(const struct passphrase_source *from, const char *destination)
 	else if (from->source == PASSPHRASE_FILE) {
 		wrong = passphrase_file(from->argument);
 		if (wrong != NULL)
-			die("AUTOSSH_PASSPHRASE=file: %s", wrong);
+			die("AUTOSSH_PASSPHRASE=file:%s: %s", from->argument,
+			    wrong);
 		explicit_bzero(secrets->used, sizeof(secrets->used));
 	}
 }
 
-/* ---- questions: which of ssh's may be answered ------------------------- */
+/* ---- prompt policy: what may be answered ------------------------------- */
 
-/*
- * Whether TEXT, in lower case, has WORD between characters that are not
- * letters or digits.
- */
+#define PROMPT_MAX 1800 /* bytes; ssh's own prompts are shorter */
+#define SERVER_MAX 319  /* bytes of user@host */
+
+enum prompt_kind {
+	PROMPT_NOTICE,   /* no answer is expected */
+	PROMPT_LOCAL,    /* ssh's own, for anything but a secret */
+	PROMPT_KEY,      /* ssh's own, for what unlocks a key */
+	PROMPT_PASSWORD, /* the server's, for a password or PIN */
+	PROMPT_SERVER    /* the server's, for anything else */
+};
+
+/* Whether the answer to a prompt goes to the server. */
+static bool
+prompt_is_remote(enum prompt_kind kind)
+{
+	return kind == PROMPT_PASSWORD || kind == PROMPT_SERVER;
+}
+
+/* Whether TEXT has WORD between characters that are not letters or digits. */
 static bool
 text_has_word(const char *text, const char *word)
 {
@@ -3573,119 +3605,231 @@ text_has_any(const char *text, const char *const *words)
 	return false;
 }
 
+static bool
+text_begins_with_any(const char *text, const char *const *beginnings)
+{
+	for (; *beginnings != NULL; beginnings++) {
+		if (strncmp(text, *beginnings, strlen(*beginnings)) == 0)
+			return true;
+	}
+	return false;
+}
+
 /*
- * Whether a question of ssh's asks for the passphrase, password or PIN that we
- * hold.  ssh's own questions are known by how they begin (sshconnect2.c,
- * authfile.c, ssh-pkcs11.c).  A prompt that the server chose stands behind
- * "(user@host) " since OpenSSH 8.5, and must not ask for the passphrase of a
- * key, which is none of its business.
+ * Writes into SERVER the "user@host" that PROMPT names: "(user@host) ..." since
+ * OpenSSH 8.5, and "user@host's password: " always; "" if it names none.
+ * Returns what the server has ssh ask: PROMPT less "(user@host) ".
+ */
+static const char *
+prompt_server(const char *prompt, char server[SERVER_MAX + 1])
+{
+	bool marked = prompt[0] == '(';
+	const char *name = prompt + marked;
+	const char *end = strstr(name, marked ? ") " : "'s password");
+	size_t len = end == NULL ? 0 : (size_t)(end - name);
+
+	server[0] = '\0';
+	if (len == 0 || len > SERVER_MAX || memchr(name, '@', len) == NULL ||
+	    memchr(name, ' ', len) != NULL)
+		return prompt;
+	memcpy(server, name, len);
+	server[len] = '\0';
+	return marked ? end + 2 : prompt;
+}
+
+/*
+ * Whether a server's prompt, in lower case and less "(user@host) ", asks for a
+ * password or PIN that stays the same.  A passphrase is none of its business.
  */
 static bool
-prompt_is_answerable(const char *question)
+prompt_wants_password(const char *text)
 {
-	static const char *const own[] = { "enter passphrase for ",
-		"enter pin for ", "enter pin and confirm user presence for ",
-		"password for ", NULL };
-	static const char *const secret[] = { "password", "passphrase", "pin",
-		NULL };
+	static const char *const secret[] = { "password", "pin", NULL };
 	static const char *const other[] = { "new", "old", "current", "retype",
 		"again", "change", "changed", "expired", "one-time", "onetime",
 		"otp", "confirm", NULL };
-	static const char asked_by_name[] = "'s password";
-	char text[REQUEST_MAX + 1];
-	const char *rest = text;
-	const char *end;
-	size_t i, len;
+	static const char asked_by_ssh[] = "'s password";
+	const char *end = strstr(text, asked_by_ssh);
 
-	for (len = 0; len < REQUEST_MAX && question[len] != '\0'; len++)
-		text[len] = question[len] == '\n'
-				? ' '
-				: (char)tolower((unsigned char)question[len]);
-	if (question[len] != '\0')
-		return false; /* longer than any of ssh's own */
-	while (len > 0 && strchr(": ", text[len - 1]) != NULL)
-		len--;
-	text[len] = '\0';
-
-	for (i = 0; own[i] != NULL; i++) {
-		if (strncmp(text, own[i], strlen(own[i])) == 0)
-			return true;
-	}
-	/* user@host's password, whatever the host is called */
-	end = strstr(text, asked_by_name);
-	if (end != NULL && end[strlen(asked_by_name)] == '\0' &&
+	/* user and host may be called anything */
+	if (end != NULL && end[strlen(asked_by_ssh)] == '\0' &&
 	    memchr(text, ' ', (size_t)(end - text)) == NULL)
 		return true;
-	end = strstr(text, ") ");
-	if (text[0] == '(' && end != NULL &&
-	    memchr(text, '@', (size_t)(end - text)) != NULL) {
-		rest = end + 2;
-		if (text_has_word(rest, "passphrase"))
-			return false;
-	}
-	return text_has_any(rest, secret) && !text_has_any(rest, other) &&
-	       strchr(rest, '?') == NULL;
+	if (text_has_word(text, "passphrase") || strchr(text, '?') != NULL)
+		return false;
+	if (strncmp(text, "password for ", 13) == 0)
+		return true;
+	return text_has_any(text, secret) && !text_has_any(text, other);
 }
 
 /*
- * Whether a question is for what opens a key here.  Whether that is right shows
- * here too; any other answer goes to the server, which may count wrong ones.
+ * Tells what PROMPT asks for; HINT is SSH_ASKPASS_PROMPT.  ssh's own prompts
+ * are known by their beginning (sshconnect.c, sshconnect2.c, ssh-pkcs11.c,
+ * clientloop.c) or end in a question mark; any other one is from the server.
+ * Before OpenSSH 8.5 nothing keeps a server from imitating one of ssh's own.
  */
-static bool
-prompt_is_local(const char *question)
+static enum prompt_kind
+prompt_classify(const char *hint, const char *prompt)
 {
-	return strncmp(question, "Enter passphrase for ", 21) == 0 ||
-	       strncmp(question, "Enter PIN ", 10) == 0;
-}
+	static const char *const key[] = { "Enter passphrase for ",
+		"Enter PIN for ", "Enter PIN and confirm user presence for ",
+		NULL };
+	static const char *const local[] = { "The authenticity of host ",
+		"Please type 'yes'", "Accept updated hostkeys?", NULL };
+	char server[SERVER_MAX + 1], text[PROMPT_MAX + 1];
+	const char *rest = prompt_server(prompt, server);
+	bool marked = rest != prompt;
+	size_t len;
 
-enum prompt_verdict { PROMPT_ANSWER, PROMPT_NOTICE, PROMPT_REFUSE };
-
-/* What to do with a question that ssh asks with SSH_ASKPASS_PROMPT=HINT. */
-static enum prompt_verdict
-prompt_classify(const char *hint, const char *question)
-{
 	if (strcmp(hint, "none") == 0)
 		return PROMPT_NOTICE;
-	if (strcmp(hint, "confirm") == 0 || !prompt_is_answerable(question))
-		return PROMPT_REFUSE;
-	return PROMPT_ANSWER;
+	if (strcmp(hint, "confirm") == 0 || text_begins_with_any(prompt, local))
+		return PROMPT_LOCAL;
+	if (strlen(prompt) > PROMPT_MAX)
+		return PROMPT_SERVER;
+	if (text_begins_with_any(prompt, key))
+		return PROMPT_KEY;
+	for (len = 0; rest[len] != '\0'; len++)
+		text[len] = rest[len] == '\n'
+				? ' '
+				: (char)tolower((unsigned char)rest[len]);
+	while (len > 0 && strchr(": ", text[len - 1]) != NULL)
+		len--;
+	text[len] = '\0';
+	if (!marked && len > 0 && text[len - 1] == '?')
+		return PROMPT_LOCAL;
+	return prompt_wants_password(text) ? PROMPT_PASSWORD : PROMPT_SERVER;
 }
 
-/* ---- answers: who asks, and what is given ------------------------------ */
-
-/* A helper that has connected with a question of ssh's. */
-struct request {
-	int fd;
-	int64_t due; /* when what it is waited for must have come; NEVER */
-	char text[REQUEST_MAX + 1]; /* as helper_request() writes it */
-	size_t len;
-	bool complete;
-	int64_t asked_by; /* pid of the ssh that asks */
-	size_t hint;      /* where in text it begins */
-	size_t question;  /* where in text it begins */
-	int command_fd;   /* PASSPHRASE_EXEC: what the command prints; or -1 */
-	pid_t command;
+/* What the secret is for: its first answer has decided. */
+struct secret_use {
+	enum { USE_UNDECIDED, USE_KEYS, USE_SERVER } kind;
+	char server[SERVER_MAX + 1]; /* user@host; "": ssh did not name it */
+	bool jump;                   /* a jump host's ssh asked, not ours */
 };
 
-/* The part that answers ssh's questions. */
+/*
+ * Whether the secret may be given to a prompt of KIND, of SERVER ("": ssh does
+ * not name it); JUMP: another ssh asks than the one that autossh started.
+ * Returns NULL, or why not.
+ */
+static const char *
+secret_use_refusal(const struct secret_use *use, enum prompt_kind kind,
+    const char *server, bool jump)
+{
+	if (kind == PROMPT_PASSWORD && server[0] == '\0' && jump)
+		return "ssh does not say which server asks (OpenSSH 8.5 does)";
+	if (use->kind == USE_UNDECIDED)
+		return NULL;
+	if (use->kind == USE_KEYS)
+		return kind == PROMPT_KEY ? NULL
+					  : "the passphrase of a key is never "
+					    "sent to a server";
+	if (kind == PROMPT_KEY)
+		return "the password of a server unlocks no key";
+	if (strcmp(use->server, server) != 0 || use->jump != jump)
+		return "the password of one server is never sent to another";
+	return NULL;
+}
+
+/*
+ * Whether LINE is how ssh ends when a server has refused all answers:
+ * "user@host: Permission denied (publickey,password)."  SERVER is the user@host
+ * that was answered.  ANY_HOST: the user alone must be the same, since prompts
+ * name HostKeyAlias where this line names the host.
+ */
+static bool
+denial_matches(const char *line, const char *server, bool any_host)
+{
+	const char *end = strstr(line, ": Permission denied (");
+	size_t len = end == NULL ? 0 : (size_t)(end - line);
+
+	if (end == NULL || memchr(line, ' ', len) != NULL ||
+	    strchr(end, ')') == NULL)
+		return false;
+	if (strlen(server) == len && memcmp(line, server, len) == 0)
+		return true;
+	len = strcspn(line, "@") + 1;
+	return any_host &&
+	       (server[0] == '\0' || strncmp(line, server, len) == 0);
+}
+
+/* ---- askpass server: answers the helper -------------------------------- */
+
+#define PROMPT_SHOWN 200 /* bytes of a prompt in a log line */
+#define REQUEST_MAX (PROMPT_MAX + 200)
+#define REQUEST_WAIT_MS 10000 /* for a whole request */
+#define COMMANDS_MAX REQUESTS_MAX
+#define COMMAND_WAIT_MS 60000 /* for what AUTOSSH_PASSPHRASE=exec: prints */
+#define COMMAND_GRACE_MS 3000 /* from SIGTERM to SIGKILL */
+#define ANSWERS_MAX 32        /* in one life of ssh */
+#define SERVER_ANSWERS_MAX 3  /* the same, to one server */
+#define REFUSALS_LOGGED 32    /* the same, as errors */
+
+/* A command that is to print a secret, and what it leaves running. */
+struct secret_command {
+	pid_t pid;   /* 0: this entry is free */
+	bool group;  /* it leads a process group of its own */
+	bool ended;  /* SIGTERM was sent */
+	bool exited; /* with this wait status: */
+	int status;
+	int fd;      /* what it prints; -1: closed */
+	int64_t due; /* when to send SIGTERM, then SIGKILL */
+};
+
+/* A helper that has connected with a prompt of ssh's. */
+struct request {
+	int fd;
+	int64_t due; /* the whole request must be there then; NEVER: it is */
+	char text[REQUEST_MAX + 1]; /* as askpass_client_main() writes it */
+	size_t len;
+	bool complete;  /* and so is all that follows */
+	pid_t asked_by; /* the ssh that asks */
+	size_t prompt;  /* where it begins in text */
+	enum prompt_kind kind;
+	char server[SERVER_MAX + 1];    /* user@host, or "" */
+	struct secret_command *command; /* its output is waited for; or NULL */
+	bool held; /* it stays open until ssh has been ended */
+};
+
+/* What was answered, as hashes that include the pid of the ssh that asked. */
+struct answer {
+	uint64_t prompt;
+	uint64_t server; /* 0: none, it was for a key */
+};
+
+/* The part that answers ssh's prompts. */
 struct askpass_server {
 	const struct passphrase_source *from;
 	const struct signals *signals;
 	struct listener listener;
+	pid_t ssh; /* the one that autossh started */
+	struct secret_use use;
+	/* in this life of ssh: */
+	struct answer answers[ANSWERS_MAX];
+	int nanswers;
+	int64_t answered_at;         /* the last answer, in ms; 0: none yet */
+	int64_t server_answered_at;  /* the last that ssh sent to its server */
+	char server[SERVER_MAX + 1]; /* user@host of that one, or "" */
+	int refusals;
 	int nrequests;
-	uint64_t answered[ANSWERED_MAX]; /* in this life of ssh */
-	size_t nanswered;
-	pid_t ssh;            /* the one that was started */
-	bool answered_server; /* what a server asks or judges was */
-	int64_t answered_at;  /* the same, to that ssh, the last time; 0 */
-	int refused;          /* questions in this life of ssh */
 	struct request requests[REQUESTS_MAX];
+	struct secret_command commands[COMMANDS_MAX];
 };
 
 static bool
 askpass_on(const struct askpass_server *a)
 {
 	return a->from->source != PASSPHRASE_NONE;
+}
+
+static void
+askpass_init(struct askpass_server *a, const struct passphrase_source *from,
+    const struct signals *signals)
+{
+	a->from = from;
+	a->signals = signals;
+	a->listener.fd = -1;
 }
 
 /* Makes the helper's socket and link in the private directory. */
@@ -3702,12 +3846,53 @@ askpass_bind(struct askpass_server *a, const char *self)
 }
 
 static void
+command_signal(const struct secret_command *c, int sig)
+{
+	if (c->group)
+		group_signal(c->pid, sig);
+	else if (!c->exited)
+		process_signal(c->pid, sig);
+}
+
+/* Ends the command, and its process group if it has one. */
+static void
+command_end(struct secret_command *c, int64_t now)
+{
+	if (c->pid == 0 || c->ended)
+		return;
+	command_signal(c, SIGTERM);
+	c->ended = true;
+	c->due = now + COMMAND_GRACE_MS;
+}
+
+/* Frees the entries of commands that have come to an end. */
+static void
+commands_run(struct askpass_server *a, int64_t now)
+{
+	struct secret_command *c;
+
+	for (c = a->commands; c < a->commands + COMMANDS_MAX; c++) {
+		if (c->pid == 0 || c->fd != -1)
+			continue;
+		/* what a shell leaves behind keeps its group's id in use */
+		if (c->exited && !(c->group && killpg(c->pid, 0) == 0)) {
+			c->pid = 0;
+		} else if (now >= c->due && c->ended) {
+			command_signal(c, SIGKILL);
+			c->pid = 0;
+		} else if (now >= c->due) {
+			command_end(c, now);
+		}
+	}
+}
+
+static void
 request_drop(struct askpass_server *a, int i)
 {
 	struct request *request = &a->requests[i];
 
-	if (request->command_fd != -1) {
-		fd_close(&request->command_fd);
+	if (request->command != NULL) {
+		fd_close(&request->command->fd);
 		explicit_bzero(secrets->used, sizeof(secrets->used));
 	}
 	fd_close(&request->fd);
@@ -3716,41 +3901,57 @@ request_drop(struct askpass_server *a, int i)
 	    (size_t)(a->nrequests - i) * sizeof(*request));
 }
 
-/* Ends the command that was to print the passphrase, if it still runs. */
+/* Child PID has been reaped with wait status STATUS. */
 static void
-command_end(const struct request *request)
+askpass_reaped(struct askpass_server *a, pid_t pid, int status)
 {
-	if (request->command_fd != -1 && request->command > 0)
-		(void)kill(request->command, SIGTERM);
+	struct secret_command *c;
+
+	for (c = a->commands; c < a->commands + COMMANDS_MAX; c++) {
+		if (c->pid == pid && !c->exited) {
+			c->exited = true;
+			c->status = status;
+		}
+	}
 }
 
-/* Child PID has been reaped: its pid is free for another process. */
+/*
+ * ssh has gone: its prompts are void.  A jump host's ssh is its child and may
+ * still wait for an answer; it would take none for an empty password.
+ */
 static void
-askpass_reaped(struct askpass_server *a, pid_t pid)
+askpass_reset(struct askpass_server *a, int64_t now)
 {
+	const struct request *request;
 	int i;
 
-	for (i = 0; i < a->nrequests; i++) {
-		if (a->requests[i].command == pid)
-			a->requests[i].command = 0;
-	}
-}
-
-/* ssh has died: its questions are void. */
-static void
-askpass_reset(struct askpass_server *a)
-{
+	for (i = 0; i < COMMANDS_MAX; i++)
+		command_end(&a->commands[i], now);
 	while (a->nrequests > 0) {
-		command_end(&a->requests[a->nrequests - 1]);
+		request = &a->requests[a->nrequests - 1];
+		if (request->complete && prompt_is_remote(request->kind) &&
+		    request->asked_by != a->ssh)
+			process_signal(request->asked_by, SIGTERM);
 		request_drop(a, a->nrequests - 1);
 	}
-	a->nanswered = 0;
-	a->answered_server = false;
-	a->answered_at = 0;
-	a->refused = 0;
+	a->nanswers = 0;
+	a->answered_at = a->server_answered_at = 0;
+	a->refusals = 0;
 }
 
-/* Makes room for one more request: the oldest that has not yet asked goes. */
+/* autossh exits: no command outlives it. */
+static void
+askpass_close(struct askpass_server *a)
+{
+	struct secret_command *c;
+
+	for (c = a->commands; c < a->commands + COMMANDS_MAX; c++) {
+		if (c->pid != 0)
+			command_signal(c, SIGKILL);
+	}
+}
+
+/* Makes room for one more request: the oldest that is not complete goes. */
 static bool
 askpass_room(struct askpass_server *a)
 {
@@ -3767,7 +3968,7 @@ askpass_room(struct askpass_server *a)
 	return false;
 }
 
-/* Accepts helpers.  Only our own user's are heard. */
+/* Accepts helpers of our own user. */
 static void
 askpass_accept(struct askpass_server *a, const struct waitset *set, int64_t now)
 {
@@ -3787,24 +3988,21 @@ askpass_accept(struct askpass_server *a, const struct waitset *set, int64_t now)
 			continue;
 		}
 		request = &a->requests[a->nrequests++];
+		memset(request, 0, sizeof(*request));
 		request->fd = fd;
 		request->due = now + REQUEST_WAIT_MS;
-		request->len = 0;
-		request->complete = false;
-		request->command_fd = -1;
-		request->command = 0;
 	}
 }
 
 /*
- * Reads more of what the helper sends: the pid of its ssh, the hint and the
- * question, a line each, the last one being all the rest.  Returns false if it
- * is to be dropped.
+ * Reads more of what the helper sends: the pid of its ssh, SSH_ASKPASS_PROMPT
+ * and the prompt, a line each; the prompt is all the rest.  Returns false if
+ * the request is to be dropped.
  */
 static bool
 request_read(struct request *request)
 {
-	char *hint, *question;
+	char *hint, *prompt;
 	int64_t pid;
 	ssize_t n = read(request->fd, request->text + request->len,
 	    REQUEST_MAX - request->len);
@@ -3816,155 +4014,242 @@ request_read(struct request *request)
 		return request->len < REQUEST_MAX;
 	request->text[request->len] = '\0';
 	hint = strchr(request->text, '\n');
-	question = hint == NULL ? NULL : strchr(hint + 1, '\n');
-	if (question == NULL || question[1] == '\0')
+	prompt = hint == NULL ? NULL : strchr(hint + 1, '\n');
+	if (prompt == NULL)
 		return false;
-	*hint = *question = '\0';
+	*hint++ = *prompt++ = '\0';
 	if (!number_parse(request->text, 1, INT_MAX, &pid))
 		return false;
-	request->hint = (size_t)(hint + 1 - request->text);
-	request->question = (size_t)(question + 1 - request->text);
-	request->asked_by = pid;
+	request->asked_by = (pid_t)pid;
+	request->prompt = (size_t)(prompt - request->text);
+	request->kind = prompt_classify(hint, prompt);
+	(void)prompt_server(prompt, request->server);
 	request->complete = true;
 	request->due = NEVER;
 	return true;
 }
 
-/* What stands for a question by the same ssh (FNV-1a). */
+/* A number for TEXT in a prompt of the ssh PID (FNV-1a). */
 static uint64_t
-request_hash(const struct request *request)
+prompt_hash(pid_t pid, const char *text)
 {
-	uint64_t mark =
-	    UINT64_C(14695981039346656037) ^ (uint64_t)request->asked_by;
-	const char *p;
+	uint64_t hash = UINT64_C(14695981039346656037) ^ (uint64_t)pid;
 
-	for (p = request->text + request->question; *p != '\0'; p++)
-		mark = (mark ^ (unsigned char)*p) * UINT64_C(1099511628211);
+	for (; *text != '\0'; text++)
+		hash = (hash ^ (unsigned char)*text) * UINT64_C(1099511628211);
+	return hash;
+}
+
+/* What there is to remember of an answer to REQUEST. */
+static struct answer
+request_mark(const struct request *request)
+{
+	struct answer mark = { 0, 0 };
+
+	mark.prompt =
+	    prompt_hash(request->asked_by, request->text + request->prompt);
+	if (request->kind == PROMPT_PASSWORD)
+		mark.server = prompt_hash(request->asked_by, request->server);
 	return mark;
 }
 
-/* Whether this ssh was given an answer to this question already. */
+/*
+ * Whether earlier answers to this ssh have been wrong: it asks the same again,
+ * or its server asks once more than any login takes.
+ */
 static bool
-request_was_answered(
+request_shows_rejection(
     const struct askpass_server *a, const struct request *request)
 {
-	uint64_t mark = request_hash(request);
-	size_t i;
+	struct answer mark = request_mark(request);
+	int i, count = 0;
 
-	for (i = 0; i < a->nanswered; i++) {
-		if (a->answered[i] == mark)
+	for (i = 0; i < a->nanswers; i++) {
+		if (a->answers[i].prompt == mark.prompt)
 			return true;
+		count +=
+		    mark.server != 0 && a->answers[i].server == mark.server;
 	}
-	/* so many questions are no way to log in */
-	return a->nanswered == ANSWERED_MAX;
+	return count >= SERVER_ANSWERS_MAX || a->nanswers == ANSWERS_MAX;
 }
 
-/* Sends ANSWER, or NULL: there is none.  Then the helper is done. */
+/* Sends ANSWER and remembers that it was given. */
 static void
-request_answer(struct askpass_server *a, int i, const char *answer)
+request_answer(struct askpass_server *a, int i, const char *answer, int64_t now)
 {
-	struct request *request = &a->requests[i];
+	const struct request *request = &a->requests[i];
+	bool remote = request->kind == PROMPT_PASSWORD;
 
-	if (answer != NULL) {
-		a->answered[a->nanswered++] = request_hash(request);
-		if (!prompt_is_local(request->text + request->question)) {
-			a->answered_server = true;
-			/* a jump host's ssh is another process */
-			if (request->asked_by == a->ssh)
-				a->answered_at = now_ms();
-		}
-		(void)send(
-		    request->fd, answer, secret_length(answer), MSG_NOSIGNAL);
+	a->answers[a->nanswers++] = request_mark(request);
+	a->answered_at = now;
+	if (remote && request->asked_by == a->ssh) {
+		a->server_answered_at = now;
+		memcpy(a->server, request->server, sizeof(a->server));
 	}
+	a->use.kind = remote ? USE_SERVER : USE_KEYS;
+	a->use.jump = request->asked_by != a->ssh;
+	memcpy(a->use.server, request->server, sizeof(a->use.server));
+	(void)send(request->fd, answer, secret_length(answer), MSG_NOSIGNAL);
 	request_drop(a, i);
 }
 
-/* Starts the command that prints the passphrase.  Returns NULL or an error. */
-static const char *
-command_start(
-    const struct askpass_server *a, struct request *request, int64_t now)
+/*
+ * Logs why a prompt gets no answer.  ssh would send an empty password to the
+ * server: such a prompt stays open until ssh has been ended.
+ */
+__attribute__((format(printf, 3, 4))) static enum event
+request_refuse(struct askpass_server *a, int i, const char *format, ...)
 {
-	const char *question = request->text + request->question;
-	int fds[2];
+	struct request *request = &a->requests[i];
+	bool remote = prompt_is_remote(request->kind);
+	char why[TEXT_MAX];
+	va_list ap;
 
+	va_start(ap, format);
+	vsnprintf(why, sizeof(why), format, ap);
+	va_end(ap);
+	/* a peer that asks and asks must not fill the log */
+	log_msg(a->refusals++ < REFUSALS_LOGGED ? LOG_ERR : LOG_DEBUG,
+	    "ssh asks \"%.*s\": not answered: %s%s", PROMPT_SHOWN,
+	    request->text + request->prompt, why, remote ? "; ending ssh" : "");
+	if (!remote) {
+		request_drop(a, i);
+		return EV_NONE;
+	}
+	if (request->command != NULL) {
+		fd_close(&request->command->fd);
+		request->command = NULL;
+		explicit_bzero(secrets->used, sizeof(secrets->used));
+	}
+	request->held = true;
+	return EV_UNANSWERED;
+}
+
+/*
+ * Starts the command that prints the secret.  Returns NULL, or what is wrong.
+ * Where there is no terminal that it might use, the command gets a process
+ * group of its own, so that its children can be ended with it.
+ */
+static const char *
+command_start(struct askpass_server *a, struct request *request, int64_t now)
+{
+	const char *prompt = request->text + request->prompt;
+	struct secret_command *c = a->commands;
+	int fds[2], tty;
+
+	while (c < a->commands + COMMANDS_MAX && c->pid != 0)
+		c++;
+	if (c == a->commands + COMMANDS_MAX)
+		return "too many earlier commands still run";
 	if (pipe_open(fds) == -1)
 		return strerror(errno);
-	request->command = process_fork(a->signals);
-	if (request->command == 0) {
-		if (setenv("AUTOSSH_PROMPT", question, 1) == 0 &&
+	tty = terminal_open();
+	memset(c, 0, sizeof(*c));
+	c->group = tty == -1;
+	fd_close(&tty);
+	c->pid = process_fork(a->signals);
+	if (c->pid == 0) {
+		if (c->group)
+			(void)setpgid(0, 0);
+		if (setenv("AUTOSSH_PROMPT", prompt, 1) == 0 &&
 		    dup2(fds[1], 1) != -1)
 			execl("/bin/sh", "sh", "-c", a->from->argument,
-			    "autossh", question, (char *)NULL);
+			    "autossh", prompt, (char *)NULL);
 		_exit(127);
 	}
 	fd_close(&fds[1]);
-	if (request->command == -1) {
+	if (c->pid == -1) {
+		c->pid = 0;
 		fd_close(&fds[0]);
 		return strerror(errno);
 	}
-	request->command_fd = fds[0];
-	request->due = now + COMMAND_WAIT_MS;
+	if (c->group)
+		(void)setpgid(c->pid, c->pid); /* whoever is first */
+	c->fd = fds[0];
+	c->due = now + COMMAND_WAIT_MS;
+	request->command = c;
 	secrets->nused = 0;
 	return NULL;
 }
 
-/* Says on the log, and to the user if there is one, why ssh gets no answer. */
-static void
-request_refuse(struct askpass_server *a, int i, const char *why)
+/* Once it is known, tells how a command ended that has printed nothing. */
+static enum event
+command_failed(struct askpass_server *a, int i)
 {
-	char shown[PROMPT_MAX + 4];
-	const struct request *request = &a->requests[i];
+	const struct secret_command *c = a->requests[i].command;
+	bool killed = WIFSIGNALED(c->status);
 
-	/* a peer that asks and asks must not fill the log */
-	log_msg(a->refused++ < ANSWERED_MAX ? LOG_ERR : LOG_DEBUG,
-	    "ssh asks \"%s\": not answered: %s",
-	    escape(request->text + request->question, shown, sizeof(shown)),
-	    why);
-	request_answer(a, i, NULL);
+	if (!c->exited)
+		return EV_NONE;
+	return request_refuse(a, i, "the command printed nothing: %s %d",
+	    killed ? "signal" : "exit status",
+	    killed ? WTERMSIG(c->status) : WEXITSTATUS(c->status));
 }
 
 /* Reads what the command prints, up to the end of its first line. */
-static void
-command_read(struct askpass_server *a, int i)
+static enum event
+command_read(struct askpass_server *a, int i, int64_t now)
 {
-	struct request *request = &a->requests[i];
-	ssize_t n = read(request->command_fd, secrets->used + secrets->nused,
-	    SECRET_MAX - secrets->nused);
+	struct secret_command *c = a->requests[i].command;
+	ssize_t n = read(
+	    c->fd, secrets->used + secrets->nused, SECRET_MAX - secrets->nused);
 	size_t len;
 
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
-		return;
+		return EV_NONE;
 	if (n > 0)
 		secrets->nused += (size_t)n;
 	secrets->used[secrets->nused] = '\0';
 	len = secret_length(secrets->used);
-	if (len == SECRET_MAX) {
-		request_refuse(a, i, "the command's first line is too long");
-		return;
-	}
+	if (len == SECRET_MAX)
+		return request_refuse(
+		    a, i, "the command's first line is too long");
 	if (n > 0 && len == secrets->nused)
-		return; /* there is more to come */
-	if (len == 0)
-		request_refuse(a, i, "the command printed no passphrase");
-	else
-		request_answer(a, i, secrets->used);
+		return EV_NONE; /* there is more to come */
+	if (n > 0 && len == 0)
+		return request_refuse(
+		    a, i, "the command's first line is empty");
+	if (len == 0) {
+		fd_close(&c->fd);
+		return command_failed(a, i);
+	}
+	request_answer(a, i, secrets->used, now);
+	return EV_NONE;
 }
 
-/* Whether the command of some request runs. */
+/* Follows the command that is to answer a request. */
+static enum event
+command_run(
+    struct askpass_server *a, const struct waitset *set, int i, int64_t now)
+{
+	struct secret_command *c = a->requests[i].command;
+
+	if (c->fd != -1 && waitset_ready(set, c->fd))
+		return command_read(a, i, now);
+	if (c->fd == -1 && c->exited)
+		return command_failed(a, i);
+	if (now < c->due)
+		return EV_NONE;
+	command_end(c, now);
+	return request_refuse(
+	    a, i, "the command took longer than %d s", COMMAND_WAIT_MS / 1000);
+}
+
+/* Whether a command may still print: there is room for one secret. */
 static bool
-command_runs(const struct askpass_server *a)
+command_prints(const struct askpass_server *a)
 {
 	int i;
 
-	for (i = 0; i < a->nrequests; i++) {
-		if (a->requests[i].command_fd != -1)
+	for (i = 0; i < COMMANDS_MAX; i++) {
+		if (a->commands[i].pid != 0 && a->commands[i].fd != -1)
 			return true;
 	}
 	return false;
 }
 
-/* Answers a question that may be answered. */
-static void
+/* Answers a prompt that may be answered, now or when a command has done so. */
+static enum event
 askpass_get(struct askpass_server *a, int i, int64_t now)
 {
 	const char *wrong = NULL;
@@ -3974,108 +4259,134 @@ askpass_get(struct askpass_server *a, int i, int64_t now)
 		break;
 	case PASSPHRASE_ASK:
 	case PASSPHRASE_FD:
-		request_answer(a, i, secrets->kept);
+		request_answer(a, i, secrets->kept, now);
 		break;
 	case PASSPHRASE_FILE:
 		wrong = passphrase_file(a->from->argument);
 		if (wrong == NULL)
-			request_answer(a, i, secrets->used);
+			request_answer(a, i, secrets->used, now);
 		explicit_bzero(secrets->used, sizeof(secrets->used));
+		if (wrong != NULL)
+			return request_refuse(a, i,
+			    "AUTOSSH_PASSPHRASE=file:%s: %s", a->from->argument,
+			    wrong);
 		break;
 	case PASSPHRASE_EXEC:
-		/* one at a time; the others' turn comes */
-		if (!command_runs(a))
+		if (!command_prints(a))
 			wrong = command_start(a, &a->requests[i], now);
+		if (wrong != NULL)
+			return request_refuse(
+			    a, i, "cannot run the command: %s", wrong);
 		break;
 	}
-	if (wrong != NULL)
-		request_refuse(a, i, wrong);
+	return EV_NONE;
 }
 
-/* Takes in what has come from an request or its command, and what has not. */
-static void
+/* Answers or refuses a complete request. */
+static enum event
+request_handle(struct askpass_server *a, int i, int64_t now)
+{
+	struct request *request = &a->requests[i];
+	bool jump = request->asked_by != a->ssh;
+	const char *wrong = NULL;
+
+	if (request->kind == PROMPT_NOTICE) {
+		log_msg(LOG_INFO, "ssh says: %.*s", PROMPT_SHOWN,
+		    request->text + request->prompt);
+		request_drop(a, i);
+		return EV_NONE;
+	}
+	if (request->kind == PROMPT_LOCAL)
+		return request_refuse(a, i,
+		    "only a passphrase, password or PIN is; run ssh to this "
+		    "destination by hand once, without autossh");
+	if (request->kind == PROMPT_SERVER)
+		return request_refuse(
+		    a, i, "a server is only sent a password or PIN");
+	/* a command is told the prompt, and decides for itself */
+	if (a->from->source != PASSPHRASE_EXEC)
+		wrong = secret_use_refusal(
+		    &a->use, request->kind, request->server, jump);
+	if (wrong != NULL)
+		return request_refuse(
+		    a, i, "%s; exec:COMMAND can answer both", wrong);
+	if (request_shows_rejection(a, request)) {
+		request->held = true;
+		return EV_REJECTED;
+	}
+	return askpass_get(a, i, now);
+}
+
+/* Takes in what has come from a helper or its command, and what has not. */
+static enum event
 request_run(
     struct askpass_server *a, const struct waitset *set, int i, int64_t now)
 {
 	struct request *request = &a->requests[i];
+	short ready = waitset_ready(set, request->fd);
 
-	if (request->command_fd == -1) {
-		if ((!request->complete && waitset_ready(set, request->fd) &&
-			!request_read(request)) ||
-		    now >= request->due)
+	if (!request->complete) {
+		if ((ready && !request_read(request)) || now >= request->due)
 			request_drop(a, i);
-	} else if (waitset_ready(set, request->command_fd)) {
-		command_read(a, i);
-	} else if (now >= request->due) {
-		command_end(request);
-		request_refuse(a, i, "the command took too long");
+	} else if (ready) { /* its ssh has gone */
+		if (request->command != NULL)
+			command_end(request->command, now);
+		request_drop(a, i);
+	} else if (request->command != NULL) {
+		return command_run(a, set, i, now);
 	}
-}
-
-/* Sees to a complete question.  Returns false: its last answer was wrong. */
-static bool
-request_handle(struct askpass_server *a, int i, int64_t now)
-{
-	struct request *request = &a->requests[i];
-	const char *hint = request->text + request->hint;
-	const char *question = request->text + request->question;
-
-	switch (prompt_classify(hint, question)) {
-	case PROMPT_NOTICE:
-		log_msg(LOG_INFO, "ssh says: %.*s", PROMPT_MAX, question);
-		request_answer(a, i, NULL);
-		break;
-	case PROMPT_REFUSE:
-		request_refuse(a, i,
-		    "only a passphrase, password or PIN is; run ssh to this "
-		    "destination by hand once, without autossh");
-		break;
-	case PROMPT_ANSWER:
-		if (request_was_answered(a, request))
-			return false;
-		askpass_get(a, i, now);
-		break;
-	}
-	return true;
+	return EV_NONE;
 }
 
 static void
 askpass_prepare(const struct askpass_server *a, struct waitset *set)
 {
+	const struct secret_command *c;
 	int i;
 
 	listener_prepare(&a->listener, set);
 	for (i = 0; i < a->nrequests; i++) {
-		if (!a->requests[i].complete)
-			waitset_fd(set, a->requests[i].fd, POLLIN);
-		waitset_fd(set, a->requests[i].command_fd, POLLIN);
+		/* a complete one can only hang up */
+		waitset_fd(set, a->requests[i].fd,
+		    a->requests[i].complete ? 0 : POLLIN);
 		waitset_until(set, a->requests[i].due);
+	}
+	for (c = a->commands; c < a->commands + COMMANDS_MAX; c++) {
+		if (c->pid == 0)
+			continue;
+		waitset_fd(set, c->fd, POLLIN);
+		waitset_until(set, c->due);
 	}
 }
 
 /*
- * EV_REJECTED: ssh has asked the same again.  The answer is wrong, and must not
- * be given a second time.  The question stays open until ssh is ended.
+ * EV_REJECTED: a prompt shows that the last answer was wrong, and it must not
+ * be given again.  EV_UNANSWERED: a server's prompt cannot be answered.  In
+ * both cases the prompt stays open until ssh has been ended.
  */
 static enum event
 askpass_run(struct askpass_server *a, const struct waitset *set, int64_t now)
 {
-	enum event event = EV_NONE;
+	enum event ev, event = EV_NONE;
 	int i;
 
-	for (i = a->nrequests - 1; i >= 0; i--)
-		request_run(a, set, i, now);
 	for (i = a->nrequests - 1; i >= 0; i--) {
-		if (a->requests[i].complete &&
-		    a->requests[i].command_fd == -1 &&
-		    !request_handle(a, i, now))
-			event = EV_REJECTED;
+		ev = request_run(a, set, i, now);
+		event = ev > event ? ev : event;
 	}
+	for (i = a->nrequests - 1; i >= 0; i--) {
+		if (!a->requests[i].complete || a->requests[i].held ||
+		    a->requests[i].command != NULL)
+			continue;
+		ev = request_handle(a, i, now);
+		event = ev > event ? ev : event;
+	}
+	commands_run(a, now);
 	askpass_accept(a, set, now);
 	return event;
 }
 
-/* ---- the helper: what ssh runs as SSH_ASKPASS --------------------------- */
+/* ---- askpass client: what ssh runs as SSH_ASKPASS ---------------------- */
 
 /* Whether autossh was started as the helper, under the name NAME. */
 static bool
@@ -4102,11 +4413,12 @@ askpass_client_connect(const char *name)
 }
 
 /*
- * Hands ssh's question to the supervisor and prints the answer.  A process of
- * its own: it may wait, as ssh waits for it.  Returns the exit status.
+ * Sends ssh's prompt to the supervisor and prints the answer.  This is a
+ * process of its own, which ssh waits for: it may block.  It dies with its ssh,
+ * so that the supervisor notices.  Returns the exit status.
  */
 static int
-askpass_client_main(const char *name, const char *question)
+askpass_client_main(const char *name, const char *prompt)
 {
 	const char *hint = getenv("SSH_ASKPASS_PROMPT");
 	char text[REQUEST_MAX], answer[SECRET_MAX + 2];
@@ -4115,13 +4427,13 @@ askpass_client_main(const char *name, const char *question)
 	int len, fd;
 
 	disable_tracing();
+	set_pdeathsig();
 	(void)signal(SIGPIPE, SIG_IGN);
 	fd = askpass_client_connect(name);
-	len = snprintf(text, sizeof(text), "%ld\n%s\n%s", (long)getppid(),
-	    hint != NULL ? hint : "", question != NULL ? question : "");
-	if (len >= (int)sizeof(text)) /* nothing that we hold is asked so */
-		len = snprintf(text, sizeof(text), "%ld\nconfirm\n%.200s",
-		    (long)getppid(), question != NULL ? question : "");
+	/* one byte more than may be answered */
+	len = snprintf(text, sizeof(text), "%ld\n%.20s\n%.*s", (long)getppid(),
+	    hint != NULL ? hint : "", PROMPT_MAX + 1,
+	    prompt != NULL ? prompt : "");
 	if (fd == -1 || write(fd, text, (size_t)len) != len ||
 	    shutdown(fd, SHUT_WR) == -1)
 		return 1;
@@ -4145,10 +4457,11 @@ struct ssh_stderr {
 	size_t len;
 	bool cut;                   /* the rest of this line is left out */
 	char last[STDERR_LINE_MAX]; /* the last line of this ssh */
-	bool denied;    /* it says that the server did not let it in */
-	int64_t window; /* end of the minute that is counted; 0: none */
-	int written;    /* lines in this minute */
-	int suppressed; /* lines too many in this minute */
+	bool last_own;   /* it ends in CR LF, as what ssh itself says does */
+	int64_t last_at; /* when it came */
+	int64_t window;  /* end of the minute that is counted; 0: none */
+	int written;     /* lines in this minute */
+	int suppressed;  /* lines too many in this minute */
 };
 
 static void
@@ -4178,6 +4491,8 @@ ssh_stderr_new_window(struct ssh_stderr *y)
 static void
 ssh_stderr_end_line(struct ssh_stderr *y, int64_t now)
 {
+	bool own = y->len > 0 && y->line[y->len - 1] == '\r';
+
 	while (y->len > 0 && strchr("\r ", y->line[y->len - 1]) != NULL)
 		y->len--;
 	y->line[y->len] = '\0';
@@ -4186,10 +4501,8 @@ ssh_stderr_end_line(struct ssh_stderr *y, int64_t now)
 		return;
 	y->len = 0;
 	escape(y->line, y->last, sizeof(y->last));
-	/* ssh.c, sshconnect2.c; packet.c, of what the server says */
-	if (strstr(y->last, "Permission denied (") != NULL ||
-	    strstr(y->last, "Too many authentication failures") != NULL)
-		y->denied = true;
+	y->last_own = own;
+	y->last_at = now;
 	if (y->window == 0)
 		y->window = now + STDERR_WINDOW_MS;
 	if (y->written < STDERR_LINES_MAX) {
@@ -4248,7 +4561,6 @@ static void
 ssh_stderr_start(struct ssh_stderr *y)
 {
 	y->last[0] = '\0';
-	y->denied = false;
 }
 
 /* ssh has died: takes in its last words. */
@@ -4793,11 +5105,14 @@ ssh_spawn(char **argv, const char *helper, const struct signals *signals,
 
 /* ---- supervisor: one ssh after the other ------------------------------- */
 
+#define LOGIN_GRACE_MS 120000 /* sshd ends a login that takes longer */
+
 /* What follows when ssh has gone. */
 enum want {
 	WANT_NONE,        /* how it died decides */
 	WANT_RESTART,     /* start it again, after a pause if one is due */
 	WANT_RESTART_NOW, /* start it again at once */
+	WANT_AS_FAILED,   /* what follows its exit with 255 */
 	WANT_EXIT         /* exit with status */
 };
 
@@ -4819,7 +5134,6 @@ struct supervisor {
 	int starts;
 	int tries;
 	int64_t started_wall; /* the last start, in ms; 0: none yet */
-	int denials; /* so many ssh one after the other were not let in */
 	struct ssh ssh;
 
 	struct ssh_stderr ssh_stderr;
@@ -4959,8 +5273,9 @@ enter_stopping(struct supervisor *s, int64_t now)
 	s->ssh.up = false;
 	s->ssh.suspend = NEVER;
 	monitor_reset(&s->monitor);
-	(void)kill(s->ssh.pid, SIGTERM);
-	(void)kill(s->ssh.pid, SIGCONT); /* a stopped ssh must be able to die */
+	process_signal(s->ssh.pid, SIGTERM);
+	process_signal(
+	    s->ssh.pid, SIGCONT); /* a stopped ssh must be able to die */
 	enter(s, STOPPING, now + END_GRACE_MS, now);
 }
 
@@ -5186,7 +5501,7 @@ kill_ssh(struct supervisor *s, int64_t now)
 	if (s->ssh.killed)
 		return;
 	log_msg(LOG_INFO, "ssh does not end, sending SIGKILL");
-	(void)kill(s->ssh.pid, SIGKILL);
+	process_signal(s->ssh.pid, SIGKILL);
 	s->ssh.killed = true;
 	enter(s, STOPPING, now + KILL_WAIT_MS, now);
 }
@@ -5218,16 +5533,6 @@ stop_at_once(struct supervisor *s, int64_t now)
 {
 	stop_to_exit(s, now);
 	kill_ssh(s, now);
-}
-
-/* ssh has gone as it was told to. */
-static void
-ssh_stopped(struct supervisor *s, int64_t now)
-{
-	if (s->want == WANT_EXIT)
-		enter_done(s, now);
-	else
-		enter_waiting(s, now);
 }
 
 /* Says what follows from ssh's own exit or death. */
@@ -5267,27 +5572,27 @@ supervisor_report_death(const struct supervisor *s, int status, enum verdict v)
 }
 
 /*
- * Whether the server has refused our answer, as far as can be told where ssh
- * was not asked a second time: ssh said so; or, where we do not hear ssh, it
- * ended soon after the answer, before the socket was there that it makes when
- * it has been let in, and that not by chance.
+ * Whether ssh, which has ended with wait status STATUS, says that its server
+ * rejected our answer.  Where ssh may have logged in, a remote command may have
+ * printed the line: then it must be of the very server, and soon after the
+ * answer.
  */
 static bool
-supervisor_denied(struct supervisor *s, int64_t now, int status)
+supervisor_denied(const struct supervisor *s, int status, int64_t now)
 {
+	const struct ssh_stderr *y = &s->ssh_stderr;
 	const struct askpass_server *a = &s->askpass_server;
+	bool not_logged_in =
+	    s->monitor.auto_port && !private_has(PRIVATE_CONNECT);
 
-	if (!a->answered_server || !WIFEXITED(status) ||
-	    WEXITSTATUS(status) != 255)
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 255 ||
+	    y->read_fd == -1 || !y->last_own || a->server_answered_at == 0 ||
+	    y->last_at < a->server_answered_at)
 		return false;
-	if (s->ssh_stderr.read_fd != -1)
-		return s->ssh_stderr.denied;
-	if (s->monitor.auto_port && !private_has(PRIVATE_CONNECT) &&
-	    a->answered_at != 0 && now - a->answered_at < DENIAL_MS)
-		s->denials++;
-	else
-		s->denials = 0;
-	return s->denials >= DENIALS_MAX;
+	if (!not_logged_in && (s->monitor.auto_port || s->monitor.passed ||
+				  now - a->server_answered_at > LOGIN_GRACE_MS))
+		return false;
+	return denial_matches(y->last, a->server, not_logged_in);
 }
 
 /* ssh has gone by itself: how it died decides. */
@@ -5305,7 +5610,7 @@ child_exited(struct supervisor *s, int64_t now)
 	v = policy_death(status, s->starts == 1, s->timing->gate_ms,
 	    now - s->ssh.started, s->settings->ntservice);
 	supervisor_report_death(s, status, v);
-	if (v == VERDICT_RESTART && supervisor_denied(s, now, status)) {
+	if (v == VERDICT_RESTART && supervisor_denied(s, status, now)) {
 		log_msg(LOG_ERR, "passphrase rejected: the server does not "
 				 "let us in; autossh exiting");
 		request_exit(s, 1, now);
@@ -5313,6 +5618,20 @@ child_exited(struct supervisor *s, int64_t now)
 		enter_waiting(s, now);
 	} else {
 		request_exit(s, v == VERDICT_EXIT ? 0 : 1, now);
+	}
+}
+
+/* ssh has gone as it was told to. */
+static void
+ssh_stopped(struct supervisor *s, int64_t now)
+{
+	if (s->want == WANT_EXIT) {
+		enter_done(s, now);
+	} else if (s->want == WANT_AS_FAILED) {
+		s->ssh.status = 255 << 8; /* as waitpid(2) reports exit(255) */
+		child_exited(s, now);
+	} else {
+		enter_waiting(s, now);
 	}
 }
 
@@ -5342,6 +5661,7 @@ static action_fn *const actions[NSTATES][NEVENTS] = {
 		[EV_CHILD_GONE] = child_exited,
 		[EV_TEST_PASSED] = test_passed,
 		[EV_TEST_FAILED] = test_failed,
+		[EV_UNANSWERED] = enter_stopping,
 		[EV_REJECTED] = enter_stopping,
 		[EV_NETWORK_CHANGED] = network_test,
 		[EV_RESUMED] = network_test,
@@ -5376,6 +5696,7 @@ static const struct {
 	[EV_TEST_PASSED] = { WANT_NONE, 0, LOG_DEBUG, "connection ok" },
 	[EV_TEST_FAILED] = { WANT_RESTART, 0, LOG_INFO,
 	    "port down, restarting ssh" },
+	[EV_UNANSWERED] = { WANT_AS_FAILED, 0, 0, NULL },
 	[EV_REJECTED] = { WANT_EXIT, 1, LOG_ERR,
 	    "passphrase rejected: ssh asks for it again; autossh exiting" },
 };
@@ -5426,7 +5747,7 @@ child_reaped(struct supervisor *s, int status, int64_t now)
 	s->ssh.up = false;
 	supervisor_event(s, EV_CHILD_GONE, now);
 	ssh_reset(&s->ssh);
-	askpass_reset(&s->askpass_server);
+	askpass_reset(&s->askpass_server, now);
 }
 
 /* Takes in what our children did.  As process 1 we are given others' too. */
@@ -5440,7 +5761,7 @@ supervisor_reap(struct supervisor *s, int64_t now)
 	       0) {
 		if (pid != s->ssh.pid) {
 			if (!WIFSTOPPED(status) && !WIFCONTINUED(status))
-				askpass_reaped(&s->askpass_server, pid);
+				askpass_reaped(&s->askpass_server, pid, status);
 			continue;
 		}
 		if (WIFSTOPPED(status))
@@ -5481,8 +5802,7 @@ supervisor_signals(struct supervisor *s, int64_t now)
 	}
 	if (sigismember(&caught, SIGCONT)) {
 		/* we were stopped, and ssh with us; no answer came meanwhile */
-		if (s->ssh.pid != -1)
-			(void)kill(s->ssh.pid, SIGCONT);
+		process_signal(s->ssh.pid, SIGCONT);
 		s->ssh.suspend = NEVER;
 		monitor_repeat(&s->monitor, now);
 	}
@@ -5559,6 +5879,7 @@ supervisor_loop(struct supervisor *s)
 		supervisor_run(s, now);
 		notify_run(&s->notify, now);
 	}
+	askpass_close(&s->askpass_server);
 	return s->status;
 }
 
@@ -5681,9 +6002,7 @@ main_plan(struct supervisor *s, const struct settings *set,
 	s->cmd = cmd;
 	s->timing = timing;
 	s->argv = main_ssh_argv(set, cmd, &s->monitor);
-	s->askpass_server.from = &set->passphrase;
-	s->askpass_server.signals = &s->signals;
-	s->askpass_server.listener.fd = -1;
+	askpass_init(&s->askpass_server, &set->passphrase, &s->signals);
 	s->ssh_stderr.read_fd = s->ssh_stderr.write_fd = -1;
 	s->ready_fd = s->timer_fd = -1;
 	s->lifetime = NEVER;

@@ -59,38 +59,132 @@ refused="1 ()"
 
 # ---- which questions
 
-begin "ask '$KEY' ask '$PASSWORD' ask 'Enter PIN for /k: ' hang"
+begin "ask '$KEY' ask 'Enter PIN for /k: ' ask 'Enter passphrase for /l: ' hang"
 up
 wait_asked 3
 is "$(asked 1)" "$answered" "passphrase: answered"
-is "$(asked 2)" "$answered" "password: answered"
-is "$(asked 3)" "$answered" "PIN: answered"
+is "$(asked 2)" "$answered" "PIN: answered"
+is "$(asked 3)" "$answered" "passphrase of another key: answered"
 is "$(log_text | grep -c "not answered")" 0 "nothing is refused"
 stop
 is "$(private)" "" "TERM: the private directory is gone"
 
+begin "ask '$PASSWORD' exit 255; ask '$PASSWORD' hang"
+up
+wait_asked 2
+is "$(asked 1) $(asked 2)" "$answered $answered" \
+    "password: answered, to each ssh"
+stop
+
 begin "ask 'Are you sure you want to continue connecting (yes/no)? ' \
-ask 'Verification code: ' hint confirm ask 'Enter passphrase for /k?' \
+hint confirm ask 'Enter passphrase for /k?' \
 ask 'Allow forwarding?' hint none ask 'Confirm user presence for key /k' hang"
 up
-wait_asked 5
+wait_asked 4
 is "$(asked 1)" "$refused" "host key: refused"
-is "$(asked 2)" "$refused" "another question: refused"
-is "$(asked 3)" "$refused" "confirm: refused, whatever is asked"
-is "$(asked 4)" "$refused" "confirm: refused"
-is "$(asked 5)" "0 ()" "notice: no answer, no error"
-is "$(log_text | grep -c "^ssh asks .*: not answered: ")" 4 \
+is "$(asked 2)" "$refused" "confirm: refused, whatever is asked"
+is "$(asked 3)" "$refused" "confirm: refused"
+is "$(asked 4)" "0 ()" "notice: no answer, no error"
+is "$(log_text | grep -c "^ssh asks .*: not answered: ")" 3 \
     "refused: each is logged"
 is "$(log_text | grep -c "^ssh says: Confirm user presence for key /k$")" 1 \
     "notice: logged"
-is "$(grep -c "^autossh: ssh asks" "$dir/err")" 4 "refused: stderr says so"
+is "$(grep -c "^autossh: ssh asks" "$dir/err")" 3 "refused: stderr says so"
 stop
 
-begin "ask '$(printf 'Evil\033]0;x\007 \001 line') ' hang"
+begin "ask '$(printf 'Evil\033]0;x\007 \001 line') ? ' hang"
 up
 wait_asked 1
 is "$(LC_ALL=C tr -d '\n\40-\176' <"$dir/log")" "" \
     "a question cannot write control characters to the log"
+stop
+
+# ---- what a server asks and is not told
+
+# ended NAME [ANSWERS]: the last question was left open and ssh was ended, which
+# counts as an exit with 255; so many questions before it were answered.
+ended() {
+	is "$(asked 1) $(asked 2)" "${2:+$answered} " "$1: left open"
+	is "$(log_text | grep -c "^ssh asks .*: not answered: .*; ending ssh$")" \
+	    1 "$1: the log says why"
+	is "$(log_count "ssh exited with error status 255; restarting ssh")" 1 \
+	    "$1: ssh is ended, as if it had failed"
+	is "$(left)" "" "$1: nothing is left"
+}
+
+begin "ask '(u@h) Verification code: ' hang"
+run AUTOSSH_MAXSTART=1 -M 0 h
+ended "verification code"
+
+begin "ask '(u@h) Verification code: ' hang"
+run unset:AUTOSSH_GATETIME -M 0 h
+is "$status" 1 "verification code, gate: status 1"
+is "$(log_count "ssh exited prematurely with status 255; autossh exiting")" 1 \
+    "verification code, gate: the log says why"
+
+# A key's passphrase is for no server, however it asks.
+while read -r wording; do
+	begin "ask '$KEY' ask '$wording ' hang"
+	run AUTOSSH_MAXSTART=1 -M 0 h
+	ended "after a key, $wording" 1
+done <<'WORDINGS'
+(u@h) Password:
+(u@h) password for u@h:
+(u@h) u@h"s password:
+(u@h) Passphrase:
+(u@h) PIN:
+(u@h) Enter PIN for key:
+(u@h) Enter passphrase for key "/k":
+(u@h) LDAP Password:
+(u@h) UNIX password:
+(u@h) Kerberos password for u:
+(u@h) System password:
+(u@h) Please type your key password:
+(u@h) Enter PASSWORD
+(u@h) Token PIN
+u@h's password:
+u@j's password:
+Password:
+password:
+PASSWORD:
+Password for u@h:
+Passphrase:
+PIN:
+WORDINGS
+
+# Nor is a server's password for a key or for another server.
+begin "ask '(u@h) Password: ' ask '$KEY' hang"
+up
+wait_asked 2
+is "$(asked 1) $(asked 2)" "$answered $refused" \
+    "after a server, a key: not answered"
+check "after a server, a key: ssh goes on" alive "$(ssh_pid 1)"
+stop
+begin "ask '(u@h) Password: ' ask '(u@j) Password: ' hang"
+run AUTOSSH_MAXSTART=1 -M 0 h
+ended "after a server, another one" 1
+begin "ask '(u@h) Password: ' ask '(v@h) Password: ' hang"
+run AUTOSSH_MAXSTART=1 -M 0 h
+ended "after a server, another user there" 1
+begin "ask '(u@h) Password: ' exit 255; ask '(u@j) Password: ' hang; hang"
+up
+wait_starts 3 30
+is "$(asked 1) $(asked 2)" "$answered " \
+    "after a server, another one in another life of ssh: left open"
+stop
+
+# The ssh to a jump host is another process.  jump PROMPT: asks as one.
+jump() {
+	"$FAKESSH" --run -- sh -c '"$1" "$2"; echo "status $?"' sh \
+	    "$(private)/autossh-askpass" "$1" </dev/null
+}
+begin "ask '(u@h) Password: ' hang"
+up
+wait_asked 1
+is "$(jump "(u@h) Password: ")" "" \
+    "a jump host that calls itself the destination: left open, and ended"
+check "a jump host that calls itself the destination: ssh is ended" \
+    wait_log "ssh exited with error status 255; restarting ssh"
 stop
 
 # ---- the answer is wrong
@@ -130,6 +224,17 @@ run -M 0 h
 is "$status" 1 "many questions of one: status 1"
 is "$(log_text | grep -c "^passphrase rejected")" 1 \
     "many questions of one: the log says so"
+
+# One server is answered three times, whatever it asks.
+begin "ask '(u@h) Password: ' ask '(u@h) UNIX password: ' \
+ask '(u@h) LDAP password: ' ask '(u@h) PIN: ' hang"
+run -M 0 h
+is "$status" 1 "a server asks a fourth time: status 1"
+is "$(log_text | grep -c "^passphrase rejected")" 1 \
+    "a server asks a fourth time: the log says so"
+is "$(asked 1) $(asked 2) $(asked 3) $(asked 4)" \
+    "$answered $answered $answered " \
+    "a server asks a fourth time: not answered"
 
 # ---- ssh before 8.4
 
@@ -215,7 +320,8 @@ like "$(cat "$dir/err")" "^autossh: .*too long" \
 file_refused() {
 	run -M 0 h
 	is "$status $(starts)" "1 0" "file, $1: status 1"
-	like "$(cat "$dir/err")" "^autossh: .*file: " "file, $1: the reason"
+	like "$(cat "$dir/err")" "^autossh: AUTOSSH_PASSPHRASE=$(
+	    printf %s "$AUTOSSH_PASSPHRASE"): " "file, $1: the path and reason"
 	unlike "$(cat "$dir/err" "$dir/log" 2>/dev/null)" staple \
 	    "file, $1: not the content"
 }
@@ -278,7 +384,8 @@ touch "$dir/4"
 wait_asked 3
 is "$(asked 1) $(asked 2) $(asked 3)" "$answered 0 (second) 1 ()" \
     "file: a relative path with -f, read at each use, and checked"
-is "$(log_text | grep -c "^ssh asks .*not answered: .*chmod 600")" 1 \
+is "$(log_text | grep -c \
+    "^ssh asks .*not answered: AUTOSSH_PASSPHRASE=file:secret: .*chmod 600")" 1 \
     "file: refused later: the log says why"
 kill "$(supervisor)"
 wait_for 60 '[ -z "$(left)" ]'
@@ -361,12 +468,33 @@ exec_refused() {
 	check "exec, $1: autossh lives" alive "$pid"
 	stop
 }
-exec_refused "prints nothing" "true" "the command printed no"
-exec_refused "prints an empty line" "echo; echo more" "the command printed no"
-exec_refused "fails" "exit 3" "the command printed no"
-exec_refused "not there" "/nonexistent" "the command printed no"
+exec_refused "prints nothing" "true" "the command printed nothing: exit status 0"
+exec_refused "prints an empty line" "echo; echo more" \
+    "the command's first line is empty"
+exec_refused "fails" "exit 3" "the command printed nothing: exit status 3"
+exec_refused "closes its output" "exec >&-; sleep 0.3; exit 4" \
+    "the command printed nothing: exit status 4"
+exec_refused "dies" 'kill -KILL $$' "the command printed nothing: signal 9"
+exec_refused "not there" "/nonexistent" \
+    "the command printed nothing: exit status 127"
 exec_refused "prints too much" "head -c 100000 /dev/zero | tr '\\0' x" \
     "the command's first line is too long"
+
+# A server gets no empty password in place of an answer.
+begin "ask '$PASSWORD' hang"
+run AUTOSSH_MAXSTART=1 AUTOSSH_PASSPHRASE="exec:exit 3" -M 0 h
+ended "exec fails, a server asks"
+begin
+echo "ask '$PASSWORD' touch $dir/1 await $dir/2 exit 255; ask '$PASSWORD' hang" \
+    >"$dir/plan"
+start AUTOSSH_MAXSTART=2 -M 0 h
+wait_for 60 '[ -e "$dir/1" ]'
+rm "$dir/secret"
+touch "$dir/2"
+wait_exit 60
+is "$(asked 1) $(asked 2)" "$answered " "no file, a server asks: left open"
+is "$(log_text | grep -cF "not answered: AUTOSSH_PASSPHRASE=file:$dir/secret: \
+No such file")" 1 "no file, a server asks: the log names it"
 
 # What the command does behind its first line is its own business.
 begin "ask '$KEY' hang"
@@ -397,6 +525,43 @@ stop
 is "$status" 1 "exec hangs: TERM ends autossh"
 check "exec hangs: and the command" wait_for 60 '! alive "$command"'
 is "$(private)" "" "exec hangs: the private directory is gone"
+
+# Where no terminal is, its children end with it, at the latest when ssh ends.
+begin "ask '$KEY' hang"
+AUTOSSH_PASSPHRASE='exec:(trap "" TERM; exec sleep 1000) &
+    echo $! >"$FAKESSH_DIR/deaf"
+    sleep 1000 & echo $! >"$FAKESSH_DIR/child"
+    wait'
+start run:session -M 0 h
+wait_for 60 '[ -s "$dir/child" ]'
+child=$(cat "$dir/child")
+deaf=$(cat "$dir/deaf")
+started_pids="$started_pids $child $deaf"
+kill -KILL "$(ssh_pid 1)"
+check "exec, ssh dies: the command's children are ended" \
+    wait_for 60 '! alive "$child"'
+check "exec, ssh dies: even those that ignore SIGTERM" \
+    wait_for 60 '! alive "$deaf"'
+check "exec, ssh dies: autossh goes on" alive "$pid"
+wait_for 60 '[ "$(cat "$dir/child")" != "$child" ]'
+child=$(cat "$dir/child")
+deaf=$(cat "$dir/deaf")
+started_pids="$started_pids $child $deaf"
+stop
+check "exec, TERM: the command's children are ended" \
+    wait_for 60 '! alive "$child" && ! alive "$deaf"'
+
+begin "ask '$KEY' hang"
+AUTOSSH_PASSPHRASE='exec:sleep 1000 & echo $! >"$FAKESSH_DIR/child"
+    cat "$FAKESSH_DIR/secret"'
+start run:session -M 0 h
+wait_asked 1
+child=$(cat "$dir/child")
+started_pids="$started_pids $child"
+is "$(asked 1)" "$answered" "exec leaves a child: answered"
+kill -KILL "$(ssh_pid 1)"
+check "exec leaves a child: it ends with ssh" wait_for 60 '! alive "$child"'
+stop
 
 begin hang
 AUTOSSH_PASSPHRASE='exec:cat "$FAKESSH_DIR/secret"'

@@ -981,20 +981,21 @@ has(const char *text, const char *word)
 static void
 check_question(const char *hint, const char *question)
 {
-	enum prompt_verdict v = prompt_classify(hint, question);
+	enum prompt_kind kind = prompt_classify(hint, question);
 	const char *end = strstr(question, ") ");
 	const char *at = strchr(question, '@');
 
-	must((v == PROMPT_NOTICE) == (strcmp(hint, "none") == 0));
-	if (v != PROMPT_ANSWER)
+	must((kind == PROMPT_NOTICE) == (strcmp(hint, "none") == 0));
+	if (kind != PROMPT_KEY && kind != PROMPT_PASSWORD)
 		return;
 	must(strcmp(hint, "confirm") != 0);
 	must(has(question, "password") || has(question, "passphrase") ||
 	     has(question, "pin"));
+	must(kind != PROMPT_KEY || question[0] == 'E');
 	/* by a server: never for what opens the user's key */
 	if (question[0] == '(' && end != NULL && at != NULL && at < end) {
+		must(kind == PROMPT_PASSWORD);
 		must(!text_has_word(end, "passphrase"));
-		must(!text_has_word(end, "new"));
 		must(strchr(end, '?') == NULL);
 	}
 }
@@ -1005,22 +1006,22 @@ fuzz_question(const uint8_t *data, size_t size)
 	static const char *const hints[] = { "", "none", "confirm", "x" };
 	static const struct {
 		const char *before, *after;
-		enum prompt_verdict want;
+		enum prompt_kind want;
 	} forms[] = {
-		{ "Enter passphrase for key '", "': ", PROMPT_ANSWER },
-		{ "Enter PIN for ECDSA-SK key ", ": ", PROMPT_ANSWER },
-		{ "Enter PIN for '", "': ", PROMPT_ANSWER },
+		{ "Enter passphrase for key '", "': ", PROMPT_KEY },
+		{ "Enter PIN for ECDSA-SK key ", ": ", PROMPT_KEY },
+		{ "Enter PIN for '", "': ", PROMPT_KEY },
 		{ "The authenticity of host '",
 		    "' can't be established.\n"
 		    "Are you sure you want to continue connecting "
 		    "(yes/no/[fingerprint])? ",
-		    PROMPT_REFUSE },
-		{ "(u@h) Enter passphrase for key '", "': ", PROMPT_REFUSE },
+		    PROMPT_LOCAL },
+		{ "(u@h) Enter passphrase for key '", "': ", PROMPT_SERVER },
 		{ "(u@h) ",
-		    "\nEnter passphrase for key '/k': ", PROMPT_REFUSE },
-		{ "(u@h) New password:", "", PROMPT_REFUSE },
-		{ "(u@h) Retype ", " password: ", PROMPT_REFUSE },
-		{ "Allow use of key ", "?", PROMPT_REFUSE },
+		    "\nEnter passphrase for key '/k': ", PROMPT_SERVER },
+		{ "(u@h) New password:", "", PROMPT_SERVER },
+		{ "(u@h) Retype ", " password: ", PROMPT_SERVER },
+		{ "Allow use of key ", "?", PROMPT_LOCAL },
 	};
 	static char text[INPUT_MAX], question[INPUT_MAX + 256];
 	struct input in = { data, size };
@@ -1035,8 +1036,7 @@ fuzz_question(const uint8_t *data, size_t size)
 	snprintf(question, sizeof(question), "%s%s%s", forms[form].before, text,
 	    forms[form].after);
 	check_question(hints[how % 4], question);
-	/* an old PAM's "(current) " is no prefix, nor is this one ssh's own */
-	if (strlen(question) < REQUEST_MAX)
+	if (strlen(question) <= PROMPT_MAX)
 		must(prompt_classify("", question) == forms[form].want);
 }
 
@@ -1117,7 +1117,8 @@ request_hear(const struct asking *k, struct peer *r)
 	must(r->answered == 0);
 	must(r->complete && r->sent < REQUEST_MAX);
 	must(question_parse(&q, r));
-	must(prompt_classify(q.hint, q.question) == PROMPT_ANSWER);
+	must(prompt_classify(q.hint, q.question) == PROMPT_KEY ||
+	     prompt_classify(q.hint, q.question) == PROMPT_PASSWORD);
 	check_told_once(k, r, &q);
 	r->answered = k->life;
 }
@@ -1126,7 +1127,7 @@ request_hear(const struct asking *k, struct peer *r)
 static void
 asking_stop(struct asking *k)
 {
-	askpass_reset(&k->a);
+	askpass_reset(&k->a, k->now);
 	k->life++;
 }
 
@@ -1134,26 +1135,28 @@ static void
 asking_run(struct asking *k)
 {
 	struct waitset set;
-	bool right = true;
-	int i, turn, before = (int)k->a.nanswered;
+	enum event event = EV_NONE;
+	int i, turn, before = k->a.nanswers;
 
 	for (turn = 0; turn < 4; turn++) {
 		waitset_clear(&set);
 		askpass_prepare(&k->a, &set);
 		must(set.n < WAITSET_MAX);
 		(void)poll(set.fds, set.n, 0);
-		right = askpass_run(&k->a, &set, k->now);
+		event = askpass_run(&k->a, &set, k->now);
+		if (event != EV_NONE)
+			break;
 	}
 	for (i = 0; i < k->nrequests; i++) {
 		if (k->peers[i].fd != -1)
 			request_hear(k, &k->peers[i]);
 	}
-	must((int)k->a.nanswered >= before);
-	must(k->a.nanswered <= ANSWERED_MAX);
+	must(k->a.nanswers >= before);
+	must(k->a.nanswers <= ANSWERS_MAX);
 	must(k->a.nrequests <= REQUESTS_MAX);
 	must(UNTIL(askpass_prepare, &k->a) > k->now);
-	if (!right) { /* the supervisor ends ssh */
-		must(k->a.nanswered > 0);
+	if (event != EV_NONE) { /* the supervisor ends ssh */
+		must(event == EV_UNANSWERED || k->a.nanswers > 0);
 		asking_stop(k);
 	}
 }

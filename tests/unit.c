@@ -1846,130 +1846,259 @@ test_passphrase_file_private(void)
 		    (int)table[i].uid);
 }
 
-/* Questions as ssh asks them, or as a server has ssh ask them. */
+/* Prompts as ssh writes them, or as a server has ssh write them. */
 static void
-test_question_judge(void)
+test_prompt_classify(void)
 {
-	/* what makes it one to answer is too far behind */
-	static char long_question[REQUEST_MAX + 32];
-	static char long_prompt[REQUEST_MAX + 32];
+	static char long_prompt[PROMPT_MAX + 64], long_marked[PROMPT_MAX + 64],
+	    long_host_key[PROMPT_MAX + 64];
 	static const struct {
-		enum prompt_verdict want;
-		const char *hint, *question;
+		enum prompt_kind want;
+		const char *hint, *prompt;
 	} table[] = {
 		/* a key */
-		{ PROMPT_ANSWER, "",
+		{ PROMPT_KEY, "",
 		    "Enter passphrase for key '/home/u/.ssh/id_ed25519': " },
-		{ PROMPT_ANSWER, "",
+		{ PROMPT_KEY, "",
 		    "Enter passphrase for key 'my new key (old)?': " },
-		{ PROMPT_ANSWER, "",
+		{ PROMPT_KEY, "",
 		    "Enter passphrase for key '(u@h) /home/u/key': " },
-		{ PROMPT_ANSWER, "", "Enter passphrase for /home/u/key: " },
-		/* a password */
-		{ PROMPT_ANSWER, "", "u@h's password: " },
-		{ PROMPT_ANSWER, "", "new@old.example.com's password: " },
-		{ PROMPT_ANSWER, "", "u@2001:db8::1's password: " },
-		/* keyboard-interactive, before and since OpenSSH 8.5 */
-		{ PROMPT_ANSWER, "", "Password: " },
-		{ PROMPT_ANSWER, "", "Password:" },
-		{ PROMPT_ANSWER, "", "password for u@h: " },
-		{ PROMPT_ANSWER, "", "LDAP Password: " },
-		{ PROMPT_ANSWER, "", "(u@h) Password: " },
-		{ PROMPT_ANSWER, "", "(u@h) Password for u@h:" },
-		{ PROMPT_ANSWER, "",
-		    "(u@h) Your account ends soon.\nPassword: " },
+		{ PROMPT_KEY, "", "Enter passphrase for /home/u/key: " },
 		/* a security key or a token */
-		{ PROMPT_ANSWER, "",
+		{ PROMPT_KEY, "",
 		    "Enter PIN for ED25519-SK key /home/u/id_ed25519_sk: " },
-		{ PROMPT_ANSWER, "",
+		{ PROMPT_KEY, "",
 		    "Enter PIN and confirm user presence for ECDSA-SK key "
 		    "/home/u/id_ecdsa_sk: " },
-		{ PROMPT_ANSWER, "", "Enter PIN for 'PIV_II (PIN)': " },
+		{ PROMPT_KEY, "", "Enter PIN for 'PIV_II (PIN)': " },
+		/* a password */
+		{ PROMPT_PASSWORD, "", "u@h's password: " },
+		{ PROMPT_PASSWORD, "", "new@old.example.com's password: " },
+		{ PROMPT_PASSWORD, "", "u@2001:db8::1's password: " },
+		/* keyboard-interactive, before and since OpenSSH 8.5 */
+		{ PROMPT_PASSWORD, "", "Password: " },
+		{ PROMPT_PASSWORD, "", "Password:" },
+		{ PROMPT_PASSWORD, "", "password for u@h: " },
+		{ PROMPT_PASSWORD, "", "LDAP Password: " },
+		{ PROMPT_PASSWORD, "", "(u@h) Password: " },
+		{ PROMPT_PASSWORD, "", "(u@h) Password for u@h:" },
+		{ PROMPT_PASSWORD, "", "(u@h) PIN: " },
+		{ PROMPT_PASSWORD, "", "(u@h)password: " },
+		{ PROMPT_PASSWORD, "", "(u@h) v@i's password: " },
+		{ PROMPT_PASSWORD, "",
+		    "(u@h) Your account ends soon.\nPassword: " },
 		/* the host key */
-		{ PROMPT_REFUSE, "",
+		{ PROMPT_LOCAL, "",
 		    "The authenticity of host 'h (192.0.2.1)' can't be "
 		    "established.\nED25519 key fingerprint is SHA256:x.\n"
 		    "This key is not known by any other names.\n"
 		    "Are you sure you want to continue connecting "
 		    "(yes/no/[fingerprint])? " },
-		{ PROMPT_REFUSE, "",
+		{ PROMPT_LOCAL, "",
 		    "The authenticity of host 'password (192.0.2.1)' can't be "
 		    "established.\nAre you sure you want to continue "
 		    "connecting (yes/no)? " },
-		{ PROMPT_REFUSE, "", "Please type 'yes' or 'no': " },
-		{ PROMPT_REFUSE, "",
+		{ PROMPT_LOCAL, "", "Please type 'yes' or 'no': " },
+		{ PROMPT_LOCAL, "",
 		    "Please type 'yes', 'no' or the fingerprint: " },
+		{ PROMPT_LOCAL, "", "Accept updated hostkeys? (yes/no): " },
+		{ PROMPT_LOCAL, "", long_host_key },
 		/* a confirmation, a notice */
-		{ PROMPT_REFUSE, "confirm", "Allow shared connection to h? " },
-		{ PROMPT_REFUSE, "", "Allow shared connection to h? " },
-		{ PROMPT_REFUSE, "confirm",
+		{ PROMPT_LOCAL, "confirm", "Allow shared connection to h? " },
+		{ PROMPT_LOCAL, "", "Allow shared connection to h? " },
+		{ PROMPT_LOCAL, "confirm",
 		    "Add key /home/u/key (password) to agent?" },
-		{ PROMPT_REFUSE, "confirm",
+		{ PROMPT_LOCAL, "confirm",
 		    "Enter passphrase for key '/home/u/key': " },
 		{ PROMPT_NOTICE, "none",
 		    "Confirm user presence for key ED25519-SK SHA256:x" },
 		{ PROMPT_NOTICE, "none", "u@h's password: " },
 		/* another password than the one we hold */
-		{ PROMPT_REFUSE, "", "Enter u@h's old password: " },
-		{ PROMPT_REFUSE, "", "Enter u@h's new password: " },
-		{ PROMPT_REFUSE, "", "Retype u@h's new password: " },
-		{ PROMPT_REFUSE, "", "New password: " },
-		{ PROMPT_REFUSE, "", "Retype new password: " },
-		{ PROMPT_REFUSE, "", "(current) UNIX password: " },
-		{ PROMPT_REFUSE, "", "Current Password: " },
-		{ PROMPT_REFUSE, "", "(u@h) (current) UNIX password: " },
-		{ PROMPT_REFUSE, "", "(u@h) New password: " },
-		{ PROMPT_REFUSE, "", "(u@h) Retype new password: " },
-		{ PROMPT_REFUSE, "",
+		{ PROMPT_SERVER, "", "Enter u@h's old password: " },
+		{ PROMPT_SERVER, "", "Enter u@h's new password: " },
+		{ PROMPT_SERVER, "", "Retype u@h's new password: " },
+		{ PROMPT_SERVER, "", "New password: " },
+		{ PROMPT_SERVER, "", "Retype new password: " },
+		{ PROMPT_SERVER, "", "(current) UNIX password: " },
+		{ PROMPT_SERVER, "", "Current Password: " },
+		{ PROMPT_SERVER, "", "(u@h) (current) UNIX password: " },
+		{ PROMPT_SERVER, "", "(u@h) New password: " },
+		{ PROMPT_SERVER, "", "(u@h) Retype new password: " },
+		{ PROMPT_SERVER, "",
 		    "(u@h) Your password has expired.\nNew password: " },
 		/* something that is used once */
-		{ PROMPT_REFUSE, "", "Verification code: " },
-		{ PROMPT_REFUSE, "", "(u@h) Verification code: " },
-		{ PROMPT_REFUSE, "",
+		{ PROMPT_SERVER, "", "Verification code: " },
+		{ PROMPT_SERVER, "", "(u@h) Verification code: " },
+		{ PROMPT_SERVER, "",
 		    "(u@h) One-time password (OATH) for `u': " },
-		{ PROMPT_REFUSE, "", "(u@h) Passcode or option (1-3): " },
-		{ PROMPT_REFUSE, "", "Enter PASSCODE: " },
-		{ PROMPT_REFUSE, "", "(u@h) YubiKey for `u': " },
+		{ PROMPT_SERVER, "", "(u@h) Passcode or option (1-3): " },
+		{ PROMPT_SERVER, "", "Enter PASSCODE: " },
+		{ PROMPT_SERVER, "", "(u@h) YubiKey for `u': " },
 		/* a server that asks for what is none of its business */
-		{ PROMPT_REFUSE, "",
+		{ PROMPT_SERVER, "",
 		    "(u@h) Enter passphrase for key '/home/u/key': " },
-		{ PROMPT_REFUSE, "",
+		{ PROMPT_SERVER, "",
 		    "(u@h) \nEnter passphrase for key '/home/u/key': " },
-		{ PROMPT_REFUSE, "",
+		{ PROMPT_SERVER, "",
 		    "(u@h) Passphrase\nEnter PIN for 'token': \n" },
-		{ PROMPT_REFUSE, "", "(u@h) Change your password now?" },
+		{ PROMPT_SERVER, "", "(u@h) Change your password now?" },
+		{ PROMPT_SERVER, "",
+		    "(u@h) The authenticity of host 'h' can't be established" },
+		{ PROMPT_SERVER, "", "(u@h) Please type 'yes' or 'no'?" },
+		{ PROMPT_SERVER, "", "Passphrase: " },
+		{ PROMPT_SERVER, "", "enter passphrase for key '/k': " },
 		/* anything else */
-		{ PROMPT_REFUSE, "", "" },
-		{ PROMPT_REFUSE, "", "\n" },
-		{ PROMPT_REFUSE, "", ": " },
-		{ PROMPT_REFUSE, "", "login: " },
-		{ PROMPT_REFUSE, "", "Spinning: " },
-		{ PROMPT_REFUSE, "", "Do you know your password? " },
-		{ PROMPT_REFUSE, "", "passwords: " },
-		{ PROMPT_REFUSE, "", "my u@h's passwords: " },
-		{ PROMPT_REFUSE, "", "the new u@h's password: " },
-		{ PROMPT_REFUSE, "", "new@h's password is old: " },
-		{ PROMPT_ANSWER, "", "(u@h)password: " },
-		{ PROMPT_REFUSE, "", long_question },
-		{ PROMPT_REFUSE, "", long_prompt },
+		{ PROMPT_SERVER, "", "" },
+		{ PROMPT_SERVER, "", "(u@h) " },
+		{ PROMPT_SERVER, "", "\n" },
+		{ PROMPT_SERVER, "", ": " },
+		{ PROMPT_SERVER, "", "login: " },
+		{ PROMPT_SERVER, "", "Spinning: " },
+		{ PROMPT_LOCAL, "", "Do you know your password? " },
+		{ PROMPT_SERVER, "", "passwords: " },
+		{ PROMPT_SERVER, "", "my u@h's passwords: " },
+		{ PROMPT_SERVER, "", "the new u@h's password: " },
+		{ PROMPT_SERVER, "", "new@h's password is old: " },
+		{ PROMPT_SERVER, "", long_prompt },
+		{ PROMPT_SERVER, "", long_marked },
 	};
 	size_t i;
 
-	memset(long_question, ' ', REQUEST_MAX);
-	snprintf(long_question + REQUEST_MAX,
-	    sizeof(long_question) - REQUEST_MAX, "Password: ");
-	/* a server's, with what it must not ask for behind what is looked at */
-	snprintf(long_prompt, sizeof(long_prompt), "(u@h) Password %*s",
-	    (int)sizeof(long_prompt) - 16, "Enter passphrase for key '/k': ");
+	snprintf(long_prompt, sizeof(long_prompt), "%*s", PROMPT_MAX + 1,
+	    "Password: ");
+	/* what it must not ask for is at the end */
+	snprintf(long_marked, sizeof(long_marked), "(u@h) Password %*s",
+	    PROMPT_MAX, "Enter passphrase for key '/k': ");
+	snprintf(long_host_key, sizeof(long_host_key),
+	    "The authenticity of host %*s", PROMPT_MAX, "(yes/no)? ");
 	for (i = 0; i < COUNT(table); i++)
-		ok(prompt_classify(table[i].hint, table[i].question) ==
-			table[i].want,
-		    "%s: %s%s",
-		    table[i].want == PROMPT_ANSWER   ? "answered"
-		    : table[i].want == PROMPT_REFUSE ? "refused"
-						     : "noted",
-		    table[i].hint[0] != '\0' ? "(with a hint) " : "",
-		    table[i].question);
+		is_int(prompt_classify(table[i].hint, table[i].prompt),
+		    table[i].want, table[i].prompt);
+}
+
+static void
+test_prompt_server(void)
+{
+	static char long_name[SERVER_MAX + 32];
+	static const struct {
+		const char *prompt, *server, *rest;
+	} table[] = {
+		{ "(u@h) Password: ", "u@h", "Password: " },
+		{ "(u@h) (current) password: ", "u@h", "(current) password: " },
+		{ "(u@h) v@i's password: ", "u@h", "v@i's password: " },
+		{ "u@h's password: ", "u@h", "u@h's password: " },
+		{ "Password: ", "", "Password: " },
+		{ "(current) UNIX password: ", "",
+		    "(current) UNIX password: " },
+		{ "my u@h's password: ", "", "my u@h's password: " },
+		{ "(u@h)Password: ", "", "(u@h)Password: " },
+		{ "(", "", "(" },
+		{ "", "", "" },
+		{ long_name, "", long_name },
+	};
+	char server[SERVER_MAX + 1];
+	size_t i;
+
+	memset(long_name, 'u', sizeof(long_name) - 1);
+	memcpy(long_name + SERVER_MAX, "@h's password: ", 16);
+	for (i = 0; i < COUNT(table); i++) {
+		is_text(prompt_server(table[i].prompt, server), table[i].rest,
+		    "what is asked");
+		is_text(server, table[i].server, "who asks");
+	}
+}
+
+/* The first answer decides what the secret is for. */
+static void
+test_secret_use(void)
+{
+	static const struct {
+		struct secret_use use;
+		enum prompt_kind kind;
+		const char *server;
+		bool jump, refused;
+	} table[] = {
+		{ { USE_UNDECIDED, "", false }, PROMPT_KEY, "", false, false },
+		{ { USE_UNDECIDED, "", false }, PROMPT_KEY, "", true, false },
+		{ { USE_UNDECIDED, "", false }, PROMPT_PASSWORD, "u@h", false,
+		    false },
+		{ { USE_UNDECIDED, "", false }, PROMPT_PASSWORD, "u@j", true,
+		    false },
+		/* OpenSSH before 8.5 does not name the server */
+		{ { USE_UNDECIDED, "", false }, PROMPT_PASSWORD, "", false,
+		    false },
+		{ { USE_UNDECIDED, "", false }, PROMPT_PASSWORD, "", true,
+		    true },
+		{ { USE_SERVER, "", false }, PROMPT_PASSWORD, "", false,
+		    false },
+		{ { USE_SERVER, "", false }, PROMPT_PASSWORD, "", true, true },
+		{ { USE_SERVER, "", false }, PROMPT_PASSWORD, "u@h", false,
+		    true },
+		{ { USE_KEYS, "", false }, PROMPT_KEY, "", false, false },
+		{ { USE_KEYS, "", false }, PROMPT_KEY, "", true, false },
+		{ { USE_KEYS, "", false }, PROMPT_PASSWORD, "u@h", false,
+		    true },
+		{ { USE_KEYS, "", false }, PROMPT_PASSWORD, "", false, true },
+		{ { USE_SERVER, "u@h", false }, PROMPT_PASSWORD, "u@h", false,
+		    false },
+		{ { USE_SERVER, "u@h", false }, PROMPT_PASSWORD, "v@h", false,
+		    true },
+		{ { USE_SERVER, "u@h", false }, PROMPT_PASSWORD, "u@hh", false,
+		    true },
+		{ { USE_SERVER, "u@h", false }, PROMPT_KEY, "", false, true },
+		/* a jump host that calls itself the destination */
+		{ { USE_SERVER, "u@h", false }, PROMPT_PASSWORD, "u@h", true,
+		    true },
+		{ { USE_SERVER, "u@j", true }, PROMPT_PASSWORD, "u@j", true,
+		    false },
+		{ { USE_SERVER, "u@j", true }, PROMPT_PASSWORD, "u@j", false,
+		    true },
+	};
+	size_t i;
+
+	for (i = 0; i < COUNT(table); i++)
+		ok((secret_use_refusal(&table[i].use, table[i].kind,
+			table[i].server, table[i].jump) != NULL) ==
+			table[i].refused,
+		    "the secret of %d \"%s\"%s is %sgiven to %d \"%s\"%s",
+		    (int)table[i].use.kind, table[i].use.server,
+		    table[i].use.jump ? " (jump)" : "",
+		    table[i].refused ? "not " : "", (int)table[i].kind,
+		    table[i].server, table[i].jump ? " (jump)" : "");
+}
+
+static void
+test_denial_matches(void)
+{
+	static const struct {
+		const char *line, *server;
+		bool exact, any_host;
+	} table[] = {
+		{ "u@h: Permission denied (publickey,password).", "u@h", true,
+		    true },
+		{ "u@10.1.1.1: Permission denied (password).", "u@h", false,
+		    true },
+		{ "v@h: Permission denied (password).", "u@h", false, false },
+		{ "uu@h: Permission denied (password).", "u@h", false, false },
+		{ "u@h: Permission denied (password).", "", false, true },
+		{ "u@h: Permission denied", "u@h", false, false },
+		{ "u@h: Permission denied (", "u@h", false, false },
+		{ "u@h: /etc/x: Permission denied (no)", "u@h", false, false },
+		{ "Permission denied (password).", "u@h", false, false },
+		{ "Permission denied, please try again.", "u@h", false, false },
+		{ "no u@h: Permission denied (password).", "u@h", false,
+		    false },
+		{ "", "u@h", false, false },
+		{ "", "", false, false },
+	};
+	size_t i;
+
+	for (i = 0; i < COUNT(table); i++) {
+		is_int(denial_matches(table[i].line, table[i].server, false),
+		    table[i].exact, table[i].line);
+		is_int(denial_matches(table[i].line, table[i].server, true),
+		    table[i].any_host, table[i].line);
+	}
 }
 
 /* The caller of -f may have gone before it is told. */
@@ -1993,20 +2122,6 @@ test_background_ready(void)
 	(void)signal(SIGPIPE, SIG_DFL);
 }
 
-/* A wrong passphrase of a key shows here; any other answer, at the server. */
-static void
-test_question_of_key(void)
-{
-	ok(prompt_is_local("Enter passphrase for key '/home/u/key': "),
-	    "a key");
-	ok(prompt_is_local("Enter PIN for 'token': "), "a token");
-	ok(prompt_is_local("Enter PIN and confirm user presence for x: "),
-	    "a security key");
-	ok(!prompt_is_local("u@h's password: "), "not a password");
-	ok(!prompt_is_local("(u@h) Enter PIN for the server: "),
-	    "not what a server asks");
-}
-
 static void
 test_askpass_prepare(void)
 {
@@ -2022,6 +2137,10 @@ test_askpass_prepare(void)
 	a.listener.due = 500;
 	is_int(UNTIL(askpass_prepare, &a), 500,
 	    "accepting again is due before it");
+	a.commands[3].pid = 4711;
+	a.commands[3].fd = -1;
+	a.commands[3].due = 200;
+	is_int(UNTIL(askpass_prepare, &a), 200, "a command has to end");
 }
 
 static void
@@ -2048,29 +2167,44 @@ test_secret_length(void)
 	}
 }
 
-/* A question that was answered is told by its text and by the ssh that asks. */
+/* What shows that an answer was wrong. */
 static void
-test_request_was_answered(void)
+test_request_shows_rejection(void)
 {
 	static struct askpass_server a;
 	static struct request one, two;
-	size_t i;
+	int i;
 
 	snprintf(one.text, sizeof(one.text), "u@h's password: ");
 	snprintf(two.text, sizeof(two.text), "u@h's password: ");
+	one.kind = two.kind = PROMPT_KEY;
 	one.asked_by = two.asked_by = 100;
-	ok(!request_was_answered(&a, &one), "a question is new");
-	a.answered[a.nanswered++] = request_hash(&one);
-	ok(request_was_answered(&a, &two), "the same question again is not");
+	ok(!request_shows_rejection(&a, &one), "a prompt is new");
+	a.answers[a.nanswers++] = request_mark(&one);
+	ok(request_shows_rejection(&a, &two), "the same again");
 	two.asked_by = 101;
-	ok(!request_was_answered(&a, &two), "that of another ssh (-J) is new");
+	ok(!request_shows_rejection(&a, &two), "that of another ssh (-J)");
 	two.asked_by = 100;
 	snprintf(two.text, sizeof(two.text), "u@j's password: ");
-	ok(!request_was_answered(&a, &two), "that for another host is new");
-	for (i = 0; i < ANSWERED_MAX; i++)
-		a.answered[i] = 0;
-	a.nanswered = ANSWERED_MAX;
-	ok(request_was_answered(&a, &two), "no question is new for ever");
+	ok(!request_shows_rejection(&a, &two), "that for another host");
+
+	/* one server has so many answers, whatever it asks */
+	a.nanswers = 0;
+	one.kind = two.kind = PROMPT_PASSWORD;
+	snprintf(one.server, sizeof(one.server), "u@h");
+	snprintf(two.server, sizeof(two.server), "u@h");
+	for (i = 0; i < SERVER_ANSWERS_MAX; i++) {
+		ok(!request_shows_rejection(&a, &two), "answer %d", i + 1);
+		snprintf(one.text, sizeof(one.text), "Password %d: ", i);
+		a.answers[a.nanswers++] = request_mark(&one);
+	}
+	ok(request_shows_rejection(&a, &two), "one answer more to a server");
+	snprintf(two.server, sizeof(two.server), "u@j");
+	ok(!request_shows_rejection(&a, &two), "but not of another server");
+	two.kind = PROMPT_KEY;
+	ok(!request_shows_rejection(&a, &two), "nor for a key");
+	a.nanswers = ANSWERS_MAX;
+	ok(request_shows_rejection(&a, &two), "there is an end to all");
 }
 
 static void
@@ -2105,15 +2239,10 @@ test_ssh_stderr(void)
 	ssh_stderr_take(&y, "\n  \n\r\n", 6, 1000);
 	is_text(y.last, "Permission denied.", "an empty line is none");
 	is_int(y.written, 1, "nor does it count");
-	ok(!y.denied, "a word alone does not say that the server refused");
-	ssh_stderr_take(&y, "u@h: Permission denied (publickey).\n", 36, 1000);
-	ok(y.denied, "with the methods it does");
-	y.denied = false;
-	ssh_stderr_take(&y,
-	    "Received disconnect from 192.0.2.1 port 22:2: "
-	    "Too many authentication failures\n",
-	    79, 1000);
-	ok(y.denied, "so do too many failures");
+	ok(y.last_own, "CR LF ends a line of ssh's own");
+	is_int(y.last_at, 1000, "it is known when it came");
+	ssh_stderr_take(&y, "Permission denied.\n", 19, 2000);
+	ok(!y.last_own, "LF alone may end anyone's");
 	ssh_stderr_take(&y, "a\0b\033[2J\xff\n", 9, 1000);
 	is_text(
 	    y.last, "a?b\\033[2J\\377", "nothing moves a terminal's cursor");
@@ -2121,11 +2250,11 @@ test_ssh_stderr(void)
 	ssh_stderr_take(&y, much, sizeof(much), 1000);
 	ssh_stderr_take(&y, "\nshort\n", 7, 1000);
 	is_text(y.last, "short", "a line without end is cut");
-	is_int(y.written, 6, "and is one line");
+	is_int(y.written, 5, "and is one line");
 	for (i = 0; i < STDERR_LINES_MAX; i++)
 		ssh_stderr_take(&y, "flood\n", 6, 2000);
 	is_int(y.written, STDERR_LINES_MAX, "so many lines a minute, no more");
-	is_int(y.suppressed, 6, "the others are counted");
+	is_int(y.suppressed, 5, "the others are counted");
 	is_int(UNTIL(ssh_stderr_prepare, &y), 1000 + STDERR_WINDOW_MS,
 	    "their count is due when the minute is over");
 	logger.level = LOG_INFO;
@@ -2403,6 +2532,8 @@ test_actions(void)
 		    ssh_stopped },
 		{ EV_TEST_PASSED, WANT_NONE, 0, NULL, test_passed, NULL },
 		{ EV_TEST_FAILED, WANT_RESTART, 0, NULL, test_failed, NULL },
+		{ EV_UNANSWERED, WANT_AS_FAILED, 0, NULL, enter_stopping,
+		    NULL },
 		{ EV_REJECTED, WANT_EXIT, 1, NULL, enter_stopping, NULL },
 		{ EV_NETWORK_CHANGED, WANT_NONE, 0, network_start, network_test,
 		    NULL },
@@ -2435,54 +2566,62 @@ test_actions(void)
 	}
 }
 
-/* An answer that the server refused: is it to be given again? */
+/* Whether the death of ssh shows that its server has rejected the answer. */
 static void
 test_supervisor_denied(void)
 {
 	static const struct {
-		bool answered, denied;
-		int status;
 		bool want;
+		const char *name;
+		int status;
+		int64_t answered_at, last_at, now;
+		bool own, auto_port, passed;
+		const char *line;
 	} table[] = {
-		{ true, true, EXITED(255), true },
-		{ false, true, EXITED(255), false },
-		{ true, false, EXITED(255), false },
-		{ true, true, EXITED(0), false },
-		{ true, true, EXITED(1), false },
-		{ true, true, KILLED(SIGTERM), false },
+#define DENIED "u@h: Permission denied (password)."
+		{ true, "denied", EXITED(255), 1, 1, 2, true, true, false,
+		    DENIED },
+		{ true, "denied, without a private monitor", EXITED(255), 1, 1,
+		    2, true, false, false, DENIED },
+		{ true, "HostKeyAlias", EXITED(255), 1, 1, 2, true, true, false,
+		    "u@10.1.1.1: Permission denied (password)." },
+		{ false, "perhaps a remote ssh", EXITED(255), 1, 1, 2, true,
+		    false, false, "u@10.1.1.1: Permission denied (password)." },
+		{ false, "another status", EXITED(1), 1, 1, 2, true, true,
+		    false, DENIED },
+		{ false, "a signal", KILLED(SIGTERM), 1, 1, 2, true, true,
+		    false, DENIED },
+		{ false, "nothing was answered", EXITED(255), 0, 1, 2, true,
+		    true, false, DENIED },
+		{ false, "said before the answer", EXITED(255), 2, 1, 3, true,
+		    true, false, DENIED },
+		{ false, "not a line of ssh's own", EXITED(255), 1, 1, 2, false,
+		    true, false, DENIED },
+		{ false, "another line", EXITED(255), 1, 1, 2, true, true,
+		    false, "Connection closed by 10.1.1.1 port 22" },
+		{ false, "a test has passed", EXITED(255), 1, 1, 2, true, false,
+		    true, DENIED },
+		{ false, "long after the answer", EXITED(255), 1, 130000,
+		    130001, true, false, false, DENIED },
 	};
 	static struct supervisor s;
 	size_t i;
 
 	for (i = 0; i < COUNT(table); i++) {
-		s.askpass_server.answered_server = table[i].answered;
-		s.ssh_stderr.denied = table[i].denied;
-		is_int(supervisor_denied(&s, 1000, table[i].status),
-		    table[i].want, table[i].want ? "refused" : "not refused");
+		s.askpass_server.server_answered_at = table[i].answered_at;
+		snprintf(s.askpass_server.server,
+		    sizeof(s.askpass_server.server), "u@h");
+		snprintf(s.ssh_stderr.last, sizeof(s.ssh_stderr.last), "%s",
+		    table[i].line);
+		s.ssh_stderr.last_at = table[i].last_at;
+		s.ssh_stderr.last_own = table[i].own;
+		s.monitor.auto_port = table[i].auto_port;
+		s.monitor.passed = table[i].passed;
+		is_int(supervisor_denied(&s, table[i].status, table[i].now),
+		    table[i].want, table[i].name);
 	}
-}
-
-/* Where ssh is not heard, only what happens again soon is a refusal. */
-static void
-test_supervisor_denied_unheard(void)
-{
-	static struct supervisor s;
-
 	s.ssh_stderr.read_fd = -1;
-	s.monitor.auto_port = true;
-	s.askpass_server.answered_server = true;
-	s.askpass_server.answered_at = 1000;
-	is_int(supervisor_denied(&s, 2000, EXITED(255)), false, "once");
-	is_int(supervisor_denied(&s, 2000, EXITED(255)), false, "twice");
-	is_int(supervisor_denied(&s, 2000, EXITED(255)), true, "thrice");
-	is_int(supervisor_denied(&s, 60000, EXITED(255)), false,
-	    "long after the answer");
-	is_int(supervisor_denied(&s, 2000, EXITED(255)), false,
-	    "counted from none again");
-	s.denials = DENIALS_MAX;
-	s.monitor.auto_port = false;
-	is_int(supervisor_denied(&s, 2000, EXITED(255)), false,
-	    "nothing tells with a port");
+	ok(!supervisor_denied(&s, EXITED(255), 2), "ssh is not heard");
 }
 
 int
@@ -2524,12 +2663,14 @@ main(void)
 	test_monitor_ask();
 	test_passphrase_parse();
 	test_passphrase_file_private();
-	test_question_judge();
+	test_prompt_classify();
+	test_prompt_server();
+	test_secret_use();
+	test_denial_matches();
 	test_background_ready();
-	test_question_of_key();
 	test_askpass_prepare();
 	test_secret_length();
-	test_request_was_answered();
+	test_request_shows_rejection();
 	test_helper_called();
 	test_ssh_stderr();
 	test_label_text();
@@ -2540,7 +2681,6 @@ main(void)
 	test_status_text();
 	test_actions();
 	test_supervisor_denied();
-	test_supervisor_denied_unheard();
 	printf("1..%d\n", tests);
 	return failures != 0;
 }
