@@ -119,6 +119,7 @@
 #define LABEL_MAX 256
 #define METRICS_MAX (8 * (2 * LABEL_MAX + 256))
 #define FORWARD_MAX (PRIVATE_PATH_MAX + 32)
+#define LINKS_MAX 8    /* symbolic links in a row that are followed */
 #define VALUE_SHOWN 64 /* bytes of a bad value that a message repeats */
 #define TEXT_MAX 1024  /* bytes of a formatted message */
 
@@ -833,59 +834,6 @@ quote(const char *text, char buf[VALUE_SHOWN + 4])
 	return escape(text, buf, VALUE_SHOWN + 4);
 }
 
-/* Writes all of TEXT to FD and closes it.  Returns false with errno set. */
-static bool
-write_close(int fd, const char *text)
-{
-	size_t len = strlen(text);
-	bool full;
-
-	errno = ENOSPC; /* a short write sets none */
-	full = write(fd, text, len) == (ssize_t)len;
-	if (full)
-		return close(fd) == 0;
-	fd_close(&fd);
-	return false;
-}
-
-/* Writes TEXT into what is there already.  Returns false with errno set. */
-static bool
-overwrite(const char *path, const char *text)
-{
-	int fd =
-	    open(path, O_WRONLY | O_TRUNC | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-
-	return fd != -1 && write_close(fd, text);
-}
-
-/*
- * Writes TEXT to a temporary file beside PATH and renames it, so that nobody
- * sees half a file.  What is no file, such as /dev/null, is written to.
- * Returns false with errno set, and leaves nothing behind.
- */
-static bool
-write_atomic(const char *path, const char *text)
-{
-	char temporary[PATH_MAX + 32];
-	struct stat st;
-	int fd, saved;
-
-	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
-		return overwrite(path, text);
-	snprintf(temporary, sizeof(temporary), "%s.%ld", path, (long)getpid());
-	(void)unlink(temporary); /* of an autossh that was killed */
-	fd = open(temporary,
-	    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
-	if (fd == -1)
-		return false;
-	if (write_close(fd, text) && rename(temporary, path) == 0)
-		return true;
-	saved = errno;
-	(void)unlink(temporary);
-	errno = saved;
-	return false;
-}
-
 /*
  * Whether UID stands for all owners that our user namespace cannot name, such
  * as root outside of a container (user_namespaces(7)).
@@ -953,12 +901,167 @@ path_is_safe(const char *path)
 	}
 }
 
+/*
+ * Follows PATH, while it is a symbolic link, to the file that it names, and
+ * writes that name into TARGET; but only links that nobody but root and we can
+ * make or change.  Else TARGET is PATH.
+ */
+static void
+path_follow(const char *path, char target[PATH_MAX])
+{
+	char link[PATH_MAX], dir[PATH_MAX];
+	struct stat st;
+	const char *slash;
+	ssize_t n;
+	int i;
+
+	snprintf(target, PATH_MAX, "%s", path);
+	for (i = 0; i < LINKS_MAX; i++) {
+		n = readlink(target, link, sizeof(link) - 1);
+		if (n <= 0)
+			return; /* no link, or nothing */
+		link[n] = '\0';
+		if (lstat(target, &st) == -1 || !owner_is_trusted(st.st_uid))
+			break;
+		slash = strrchr(target, '/');
+		if (slash == NULL)
+			snprintf(target, PATH_MAX, ".");
+		else
+			target[slash == target ? 1 : slash - target] = '\0';
+		if (realpath(target, dir) == NULL || !path_is_safe(dir))
+			break;
+		if (snprintf(target, PATH_MAX, "%s%s%s",
+			link[0] == '/' ? "" : dir, link[0] == '/' ? "" : "/",
+			link) >= PATH_MAX)
+			break;
+	}
+	snprintf(target, PATH_MAX, "%s", path);
+}
+
+/* Writes all of TEXT to FD.  Returns false with errno set. */
+static bool
+write_all(int fd, const char *text)
+{
+	size_t len = strlen(text);
+
+	errno = ENOSPC; /* a short write sets none */
+	return write(fd, text, len) == (ssize_t)len;
+}
+
+/*
+ * Writes TEXT into what is at PATH.  What it is, is looked at once it is open:
+ * another user may swap it.  A file with a second name may be anyone's.
+ * Returns a descriptor of it, or -1 with errno set.
+ */
+static int
+overwrite(const char *path, const char *text)
+{
+	struct stat st;
+	int fd = open(
+	    path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd == -1)
+		return -1;
+	memset(&st, 0, sizeof(st));
+	(void)fstat(fd, &st);
+	if (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)) {
+		if (write_all(fd, text))
+			return fd;
+	} else if (S_ISREG(st.st_mode) && st.st_nlink == 1) {
+		if (write_all(fd, text) &&
+		    ftruncate(fd, (off_t)strlen(text)) == 0)
+			return fd;
+	} else {
+		errno = EOPNOTSUPP;
+	}
+	fd_close(&fd);
+	return -1;
+}
+
+/*
+ * Writes TEXT to a temporary file beside PATH, with a name that nobody can
+ * guess, and renames it, so that nobody sees half a file.  Returns a descriptor
+ * of it, or -1 with errno set and nothing left behind.
+ */
+static int
+replace(const char *path, const char *text)
+{
+	const char *slash = strrchr(path, '/');
+	char temporary[PATH_MAX];
+	uint64_t number;
+	int fd, saved;
+
+	if (getentropy(&number, sizeof(number)) == -1)
+		return -1;
+	errno = ENAMETOOLONG;
+	if (snprintf(temporary, sizeof(temporary), "%.*s.autossh-%016" PRIx64,
+		slash == NULL ? 0 : (int)(slash - path) + 1, path,
+		number) >= (int)sizeof(temporary))
+		return -1;
+	fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+	    0666);
+	if (fd == -1)
+		return -1;
+	if (write_all(fd, text) && rename(temporary, path) == 0)
+		return fd;
+	saved = errno;
+	(void)unlink(temporary);
+	errno = saved;
+	fd_close(&fd);
+	return -1;
+}
+
+/*
+ * Replaces the file PATH by one that holds TEXT.  A FIFO or device is written
+ * to; so is a file that cannot be replaced, because its directory is not ours
+ * or it is mounted.  Returns a descriptor of it, or -1 with errno set.
+ */
+static int
+write_atomic(const char *path, const char *text)
+{
+	struct stat st;
+	int fd;
+
+	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode) &&
+	    !S_ISLNK(st.st_mode))
+		return overwrite(path, text);
+	fd = replace(path, text);
+	if (fd == -1 && (errno == EACCES || errno == EPERM || errno == EROFS ||
+			    errno == EBUSY))
+		fd = overwrite(path, text);
+	return fd;
+}
+
+/*
+ * Reads the first line of the regular file PATH, as much as BUF holds.  Returns
+ * false if there is none.
+ */
+static bool
+read_line(const char *path, char *buf, size_t size)
+{
+	struct stat st;
+	ssize_t n = -1;
+	int fd;
+
+	/* a FIFO that is opened and closed would end who writes to it */
+	if (lstat(path, &st) == -1 || !S_ISREG(st.st_mode))
+		return false;
+	fd = open(
+	    path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd != -1)
+		n = read(fd, buf, size - 1);
+	fd_close(&fd);
+	buf[n > 0 ? n : 0] = '\0';
+	buf[strcspn(buf, "\n")] = '\0';
+	return n > 0;
+}
+
 /* ---- log: syslog, a file, or standard output; errors on stderr too ----- */
 
 /* The log is written from everywhere, so it is reached from everywhere. */
 static struct {
 	int level;     /* the least important that is written */
-	bool debug;    /* everything goes to standard error as well */
+	bool debug;    /* all levels go to standard error as well */
 	int stderr_fd; /* the caller's standard error; -1: no longer */
 	bool syslog;
 	int syslog_fd;    /* or -1 */
@@ -969,39 +1072,56 @@ static struct {
 	ino_t ino;
 } logger = { .level = LOG_INFO, .stderr_fd = 2, .fd = -1, .syslog_fd = -1 };
 
-/* Opens the log file, which may be a device or a pipe.  -1: see errno. */
+/*
+ * Opens the log file with FLAGS besides.  Returns a descriptor, or -1 with
+ * errno set; ENXIO: it is a FIFO that nobody reads yet.
+ */
 static int
-log_file_open(const char *path)
+log_file_open(const char *path, int flags)
 {
 	struct stat st;
 	int fd = open(path,
-	    O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK | O_CLOEXEC,
+	    O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK | O_CLOEXEC |
+		flags,
 	    0666);
 
-	if (fd != -1 && fstat(fd, &st) == 0) {
-		logger.rotates = S_ISREG(st.st_mode);
-		logger.dev = st.st_dev;
-		logger.ino = st.st_ino;
+	if (fd == -1)
+		return -1;
+	if (fstat(fd, &st) == -1 ||
+	    (!S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode) &&
+		!S_ISCHR(st.st_mode))) {
+		fd_close(&fd);
+		errno = EOPNOTSUPP;
+		return -1;
 	}
+	logger.rotates = S_ISREG(st.st_mode);
+	logger.dev = st.st_dev;
+	logger.ino = st.st_ino;
 	return fd;
 }
 
-/* Follows a rotation: leaves a log file that was renamed or removed. */
+/*
+ * Opens the log again if it was renamed or removed, or if it is a FIFO that
+ * nobody read before.  Who may write to its directory must not make us write
+ * elsewhere.
+ */
 static void
 log_file_follow(void)
 {
+	char target[PATH_MAX];
 	struct stat st;
 	int fd;
 
 	/* nothing is rotated to a device: /dev/fd/1 has another meaning now */
-	if (stat(logger.path, &st) == 0 &&
+	if (logger.fd != -1 && stat(logger.path, &st) == 0 &&
 	    (!S_ISREG(st.st_mode) ||
 		(st.st_dev == logger.dev && st.st_ino == logger.ino)))
 		return;
-	fd = log_file_open(logger.path);
+	path_follow(logger.path, target);
+	fd = log_file_open(target, O_NOFOLLOW);
 	if (fd == -1)
 		return;
-	close(logger.fd);
+	fd_close(&logger.fd);
 	logger.fd = fd;
 }
 
@@ -1014,8 +1134,10 @@ log_file_write(const char *text)
 	struct tm tm;
 	size_t n;
 
-	if (logger.rotates)
+	if (logger.rotates || logger.fd == -1)
 		log_file_follow();
+	if (logger.fd == -1)
+		return;
 	if (localtime_r(&now, &tm) == NULL)
 		return;
 	n = strftime(prefix, sizeof(prefix), "%Y/%m/%d %H:%M:%S ", &tm);
@@ -1104,7 +1226,7 @@ log_text(int level, const char *text)
 	text = line != NULL ? escape(text, line, size)
 			    : escape(text, buf, sizeof(buf));
 	log_stderr_write(level, text);
-	if (level <= logger.level && logger.fd != -1)
+	if (level <= logger.level && (logger.fd != -1 || logger.path != NULL))
 		log_file_write(text);
 	else if (level <= logger.level && logger.syslog)
 		log_syslog_write(level, text);
@@ -1183,13 +1305,14 @@ log_dup(int fd)
 
 /* Sets up the log as the settings have it; a log file must be writable. */
 static void
-log_open(const struct settings *set)
+log_open(const struct settings *set, bool background)
 {
 	const char *file = set->logfile;
 	char shown[VALUE_SHOWN + 4];
+	struct stat st;
 
 	logger.level = set->debug ? LOG_DEBUG : (int)set->loglevel;
-	logger.debug = set->debug;
+	logger.debug = set->debug && !background;
 	/*
 	 * Our own output is shared: opened again by its name, a socket (as
 	 * systemd's) or a file of another user's would be refused.
@@ -1202,8 +1325,10 @@ log_open(const struct settings *set)
 	} else if (strcmp(file, "/dev/stderr") == 0) {
 		logger.fd = log_dup(2);
 	} else {
-		logger.fd = log_file_open(file);
-		if (logger.fd == -1)
+		logger.fd = log_file_open(file, 0);
+		if (logger.fd == -1 &&
+		    !(errno == ENXIO && stat(file, &st) == 0 &&
+			S_ISFIFO(st.st_mode)))
 			die("cannot open log file \"%s\": %s",
 			    quote(file, shown), strerror(errno));
 		logger.path = file;
@@ -4878,22 +5003,29 @@ status_text(const struct status *st, char *buf, size_t size)
 /* ---- pidfile and background -------------------------------------------- */
 
 /* The exit handler removes it, and has no argument. */
-static const char *pidfile_path;
+static struct {
+	char path[PATH_MAX]; /* links followed */
+	int fd; /* keeps its inode from being given to another file; or -1 */
+} pidfile = { .fd = -1 };
 
-/* Whether the pidfile still holds our pid. */
+/*
+ * Whether the pidfile is still the one that was written, and not written over
+ * by another program.  Needs neither a descriptor nor permission to read it.
+ */
 static bool
 pidfile_ours(void)
 {
 	char text[24], mine[24];
-	ssize_t n = -1;
-	int fd = open(pidfile_path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	struct stat st, own;
+	ssize_t n;
 
-	if (fd == -1)
+	if (pidfile.fd == -1 || fstat(pidfile.fd, &own) == -1 ||
+	    lstat(pidfile.path, &st) == -1 || st.st_dev != own.st_dev ||
+	    st.st_ino != own.st_ino)
 		return false;
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
+	n = pread(pidfile.fd, text, sizeof(text) - 1, 0);
 	if (n == -1)
-		return false;
+		return true; /* open for writing only */
 	text[n] = '\0';
 	snprintf(mine, sizeof(mine), "%ld\n", (long)getpid());
 	return strcmp(text, mine) == 0;
@@ -4902,37 +5034,55 @@ pidfile_ours(void)
 static void
 pidfile_remove(void)
 {
-	if (pidfile_path != NULL && pidfile_ours())
-		(void)unlink(pidfile_path);
-	pidfile_path = NULL;
+	if (pidfile_ours())
+		(void)unlink(pidfile.path);
+	fd_close(&pidfile.fd);
 }
 
-/* Tells who watches the pidfile's time that the tunnel is up. */
+/* Shows who watches the pidfile's time that the tunnel is up. */
 static void
 pidfile_touch(void)
 {
-	if (pidfile_path != NULL && pidfile_ours())
-		(void)utimensat(AT_FDCWD, pidfile_path, NULL, 0);
+	if (pidfile_ours())
+		(void)futimens(pidfile.fd, NULL);
+}
+
+/* Warns if the pidfile has the number of another autossh that runs. */
+static void
+pidfile_check(void)
+{
+	char text[24], path[48], name[32], own[32], shown[VALUE_SHOWN + 4];
+	int64_t pid;
+
+	if (!read_line(pidfile.path, text, sizeof(text)) ||
+	    !number_parse(text, 2, INT_MAX, &pid) || pid == getpid())
+		return;
+	snprintf(path, sizeof(path), "/proc/%" PRId64 "/comm", pid);
+	if (read_line(path, name, sizeof(name)) &&
+	    read_line("/proc/self/comm", own, sizeof(own)) &&
+	    strcmp(name, own) == 0)
+		log_msg(LOG_WARNING,
+		    "pid file \"%s\" is that of another running autossh, "
+		    "pid %" PRId64 "; it is replaced",
+		    quote(pidfile.path, shown), pid);
 }
 
 static void
 pidfile_write(const char *path)
 {
 	char text[24], shown[VALUE_SHOWN + 4];
-	bool written;
-	int error;
+	struct stat st;
 
+	path_follow(path, pidfile.path);
+	pidfile_check();
 	snprintf(text, sizeof(text), "%ld\n", (long)getpid());
-	written = write_atomic(path, text);
-	error = errno;
-	/* in a directory that is not ours, the file itself may be */
-	if (!written && (error == EACCES || error == EPERM || error == EROFS ||
-			    error == ENAMETOOLONG))
-		written = overwrite(path, text);
-	if (!written)
+	pidfile.fd = write_atomic(pidfile.path, text);
+	if (pidfile.fd == -1)
 		die("cannot write pid file \"%s\": %s", quote(path, shown),
-		    strerror(error));
-	pidfile_path = path;
+		    strerror(errno));
+	/* a FIFO or device is not ours to remove */
+	if (fstat(pidfile.fd, &st) == -1 || !S_ISREG(st.st_mode))
+		fd_close(&pidfile.fd);
 }
 
 /*
@@ -5182,19 +5332,21 @@ supervisor_status(const struct supervisor *s, struct status *st, int64_t now)
 static void
 supervisor_write_metrics(struct supervisor *s, int64_t now)
 {
-	char text[METRICS_MAX], shown[VALUE_SHOWN + 4];
+	char text[METRICS_MAX], path[PATH_MAX], shown[VALUE_SHOWN + 4];
 	struct status st;
-	bool written;
+	int fd;
 
 	if (s->settings->statusfile == NULL)
 		return;
 	supervisor_status(s, &st, now);
 	metrics_text(&st.metrics, s->cmd->destination, text, sizeof(text));
-	written = write_atomic(s->settings->statusfile, text);
-	if (!written && !s->status_failed)
+	path_follow(s->settings->statusfile, path);
+	fd = write_atomic(path, text);
+	if (fd == -1 && !s->status_failed)
 		log_msg(LOG_ERR, "cannot write status file \"%s\": %s",
 		    quote(s->settings->statusfile, shown), strerror(errno));
-	s->status_failed = !written;
+	s->status_failed = fd == -1;
+	fd_close(&fd);
 }
 
 /* Tells the service manager and the status file that something has changed. */
@@ -6016,7 +6168,8 @@ main_open(struct supervisor *s)
 	char why[TEXT_MAX / 2];
 	pid_t main_pid = getpid();
 
-	log_open(s->settings); /* /dev/stdout is the caller's, with -f too */
+	log_open(s->settings,
+	    s->cmd->background); /* /dev/stdout is the caller's, with -f too */
 	if (s->cmd->background)
 		s->ready_fd = background_start(&s->signals);
 	if (s->timing->lifetime_ms > 0)

@@ -197,7 +197,7 @@ lives() {
 	: >"$tmp/go"
 	wait_exit
 	rm "$tmp/go"
-	is "$lives_seen $status $(find "$dir" -name '*pid*')" \
+	is "$lives_seen $status $(find "$dir" -name 'pid*' -o -name '.*')" \
 	    "yes $lives_status " "$lives_name: a pidfile while it lives"
 }
 
@@ -216,7 +216,7 @@ start AUTOSSH_PIDFILE="$dir/pid" -M 0 host
 wait_starts 1
 is "$(find "$dir/pid" -perm 640)" "$dir/pid" "the umask holds for the pidfile"
 is "$(od -An -c "$dir/pid" | tr -d ' \n')" "$pid\\n" "its content: pid, newline"
-is "$(find "$dir" -name '*pid*')" "$dir/pid" "no temporary is left beside it"
+is "$(find "$dir" -name 'pid*' -o -name '.*')" "$dir/pid" "no temporary is left beside it"
 umask 022
 kill -USR1 "$pid"
 wait_starts 2
@@ -258,6 +258,46 @@ wait "$reader"
 forget "$reader"
 is "$(cat "$dir/read") $([ -p "$dir/pid" ] && echo pipe)" "$pid pipe" \
     "a pidfile that is a pipe"
+
+# link_case NAME MODE WANTED [LEFT]: a pidfile that is a link in a directory of
+# that mode; WANTED: is what it leads to replaced?
+link_case() {
+	fresh hang
+	mkdir "$dir/with" "$dir/to"
+	chmod "$2" "$dir/with"
+	echo 99999 >"$dir/to/file"
+	ln -s ../to/file "$dir/with/link"
+	start AUTOSSH_PIDFILE="$dir/with/link" -M 0 host
+	wait_starts 1
+	wanted="99999 $pid"
+	[ "$3" = no ] || wanted="$pid $pid"
+	is "$(cat "$dir/to/file") $(cat "$dir/with/link")" "$wanted" "$1"
+	stop
+	is "$(cd "$dir" && find with to ! -type d)" "$4" "$1: at the end"
+}
+link_case "a pidfile that is a link: the file it names is replaced" 755 yes \
+    with/link
+# Whoever is not autossh's user or root could have made the link.
+link_case "a link that others can make is replaced" 777 no to/file
+
+# No permission to read it, and no descriptor to read it by.
+fresh hang
+start run:umask=0777 AUTOSSH_PIDFILE="$dir/pid" AUTOSSH_LOGFILE=/dev/null \
+    unset:FAKESSH_DIR -M 0 host
+wait_for 10 '[ -e "$dir/pid" ]'
+stop
+is "$(ls "$dir/pid" 2>/dev/null)" "" "umask 0777: the pidfile is removed"
+fresh hang
+start AUTOSSH_PIDFILE="$dir/pid" -M 0 host
+wait_starts 1
+if prlimit --pid "$pid" --nofile=1: 2>/dev/null; then
+	stop
+	is "$(ls "$dir/pid" 2>/dev/null)" "" \
+	    "no descriptors: the pidfile is removed"
+else
+	stop
+	skip "no descriptors: the pidfile is removed" "no prlimit"
+fi
 
 # A signal that is none of autossh's ends neither of the two processes.
 fresh hang
@@ -306,6 +346,12 @@ wait_starts 1
 start AUTOSSH_PIDFILE="$dir/pid" -M 0 host
 second=$pid
 wait_starts 2
+if [ -r /proc/self/comm ]; then
+	check "$name: a warning" wait_for 10 \
+	    'log_text | grep -q "another running autossh, pid $first"'
+else
+	skip "$name: a warning" "no /proc"
+fi
 pid=$first
 stop
 is "$(cat "$dir/pid")" "$second" "$name: the first removes it not"

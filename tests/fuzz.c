@@ -1501,7 +1501,7 @@ fuzz_log(const uint8_t *data, size_t size)
 	    rotation.dir, name);
 	rotation_clean();
 	said.off = true;
-	log_open(&set);
+	log_open(&set, false);
 	must(logger.fd != -1);
 	for (steps = 0; in.left > 0 && steps < 40; steps++) {
 		rotation_step(input_byte(&in));

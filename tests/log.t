@@ -136,6 +136,20 @@ for value in 1 0 ''; do
 	    "AUTOSSH_DEBUG='$value': on stderr as well"
 done
 
+fresh hang
+run AUTOSSH_DEBUG=1 AUTOSSH_PIDFILE="$dir/pid" -M 0 -f host
+is "$status $(cat "$dir/out" "$dir/err")" "0 " \
+    "AUTOSSH_DEBUG with -f: nothing on the caller's stderr"
+check "AUTOSSH_DEBUG with -f: all in the log" \
+    log_has "checking for grace period, tries = 0"
+kill -TERM "$(cat "$dir/pid")"
+wait_for 10 '[ -z "$(left)" ]'
+fresh hang
+run AUTOSSH_DEBUG=1 AUTOSSH_PATH=/nowhere/ssh -M 0 -f host
+like "$(cat "$dir/err")" '^autossh: cannot run ssh' \
+    "AUTOSSH_DEBUG with -f: errors are"
+is "$(wc -l <"$dir/err" | tr -d ' ')" 1 "AUTOSSH_DEBUG with -f: errors alone"
+
 # ---- errors on stderr
 
 fresh "exit 5"
@@ -282,9 +296,46 @@ is "$status $(left)" "1 " "nor the end"
 
 fresh hang
 mkfifo "$dir/fifo"
-run AUTOSSH_LOGFILE="$dir/fifo" -M 0 host
-is "$status $(grep -c "^autossh: .*$dir/fifo" "$dir/err")" "1 1" \
-    "a pipe that nobody reads yet is an error, not a wait"
+start AUTOSSH_LOGFILE="$dir/fifo" -M 0 host
+check "a pipe that nobody reads yet stops nothing" wait_starts 1
+cat "$dir/fifo" >"$dir/read" &
+reader=$!
+started_pids="$started_pids $reader"
+check "a reader that comes later gets what is logged then" wait_for 10 \
+    'kill -USR2 "$pid"; grep -q "status: " "$dir/read"'
+unlike "$(cat "$dir/read")" "starting ssh" "but not what was before"
+stop
+wait "$reader"
+forget "$reader"
+is "$status $(cat "$dir/err")" "1 " "without a word on stderr"
+
+# In a directory where others may make links, one is not followed: neither when
+# the log is opened again nor at any other line.
+fresh hang
+mkdir -m 777 "$dir/open"
+chmod 777 "$dir/open"
+start AUTOSSH_LOGFILE="$dir/open/log" -M 0 host
+wait_starts 1
+wait_for 10 'grep -q "child pid" "$dir/open/log"'
+mv "$dir/open/log" "$dir/open/log.1"
+ln -s "$dir/victim" "$dir/open/log"
+kill -USR1 "$pid"
+wait_starts 2
+stop
+is "$(ls "$dir/victim" 2>/dev/null)" "" \
+    "a log that is a link in an unsafe directory: no file is made"
+like "$(cat "$dir/open/log.1")" "received signal to exit" \
+    "a log that is a link in an unsafe directory: the old one goes on"
+fresh hang
+mkdir "$dir/logs"
+ln -s logs/log "$dir/link"
+start AUTOSSH_LOGFILE="$dir/link" -M 0 host
+wait_starts 1
+mv "$dir/logs/log" "$dir/logs/log.1"
+kill -USR2 "$pid"
+check "a log that is a safe link: rotated where it leads" \
+    wait_for 10 'grep -q "status: " "$dir/logs/log"'
+stop
 
 # A reader that does not read: the pipe is full before autossh comes.
 fresh "exit 255; hang"
