@@ -395,7 +395,7 @@ wait_for 60 '[ -z "$(left)" ]'
 if [ "$(id -u)" -eq 0 ] && setpriv --reuid 65534 --clear-groups true; then
 	nobody="setpriv --reuid 65534 --regid 65534 --clear-groups"
 	mkdir -m 755 "$tmp/bin"
-	cp "$AUTOSSH" "$FAKESSH" "$tmp/bin"
+	cp "$AUTOSSH" "$FAKESSH" "$TOOL" "$tmp/bin"
 	chmod 711 "$tmp"
 else
 	nobody=
@@ -711,7 +711,7 @@ fi
 begin hang
 up
 # One process asks twice, as ssh does.
-"$FAKESSH" --run -- sh -c '"$1" "$2"; "$1" "$2"; :' sh \
+"$TOOL" run -- sh -c '"$1" "$2"; "$1" "$2"; :' sh \
     "$(private)/autossh-askpass" "$KEY" >"$dir/answers" &
 asking=$!
 wait_exit
@@ -733,12 +733,12 @@ if [ -n "$nobody" ]; then
 	chmod 711 "$dir"
 	ln -sf "$tmp/bin/autossh" "$where/autossh-askpass"
 	check "another user does not reach the socket" \
-	    sh -c "! $nobody $tmp/bin/fakessh --connects $where/a"
+	    sh -c "! $nobody $tmp/bin/tool connects $where/a"
 	# Even if the directory let others in.
 	chmod 777 "$where" "$where/a"
 	# shellcheck disable=SC2086 # words
 	check "the directory laid open: another user reaches the socket" \
-	    $nobody "$tmp/bin/fakessh" --connects "$where/a"
+	    $nobody "$tmp/bin/tool" connects "$where/a"
 	is "$($nobody "$where/autossh-askpass" "$KEY")" "" \
 	    "the directory laid open: another user gets no answer"
 	is "$("$where/autossh-askpass" "$KEY")" "$SECRET" \

@@ -94,20 +94,20 @@ fi
 
 # Another user, where we may be one.
 if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null; then
-	cp "$FAKESSH" "$tmp/tool"
+	cp "$TOOL" "$tmp/tool"
 	chmod 755 "$tmp/tool"
 	other() {
 		(cd / && setpriv --reuid 65534 --regid 65534 --clear-groups -- \
 		    "$@")
 	}
 	check "another user can run the tool" \
-	    eval 'other "$tmp/tool" --now >/dev/null'
+	    eval 'other "$tmp/tool" now >/dev/null'
 	check "but not into it" eval '! other ls "$place" 2>/dev/null'
 	for name in w r; do
 		check "we reach the socket $name" \
-		    "$tmp/tool" --connects "$place/$name"
+		    "$tmp/tool" connects "$place/$name"
 		check "another user does not reach the socket $name" \
-		    eval '! other "$tmp/tool" --connects "$place/$name"'
+		    eval '! other "$tmp/tool" connects "$place/$name"'
 	done
 else
 	skip "another user reaches nothing" "root alone can be another user"
@@ -391,7 +391,7 @@ while [ "$n" -lt "$many" ]; do
 	n=$((n + 1))
 	mkdir "$dir/$n"
 	FAKESSH_DIR=$dir/$n AUTOSSH_LOGFILE=$dir/$n/log \
-	    AUTOSSH_FIRST_POLL=20 "$FAKESSH" --run -- "$AUTOSSH" -N host \
+	    AUTOSSH_FIRST_POLL=20 "$TOOL" run -- "$AUTOSSH" -N host \
 	    </dev/null >/dev/null 2>>"$dir/err" &
 	pids="$pids $!"
 	started_pids="$started_pids $!"
@@ -467,7 +467,7 @@ check "the server holds the old session: its test passes" \
 check "the server holds the old session: the tunnel is back" \
     wait_for 30 'leads_to_sshd "$tunnel"'
 check "the server holds the old session: the old port is still taken" \
-    "$FAKESSH" --connects "$(real_port 1)"
+    "$TOOL" connects "$(real_port 1)"
 is "$(log_count "starting ssh (count 3)")" 0 \
     "the server holds the old session: one restart was enough"
 
@@ -485,7 +485,7 @@ passed=$(log_count "connection ok")
 check "the session is silent: the next ssh's test passes" \
     wait_log "connection ok" $((passed + 1)) 30
 check "the session is silent: the old port is still taken" \
-    "$FAKESSH" --connects "$(real_port 2)"
+    "$TOOL" connects "$(real_port 2)"
 for session in $held $more; do
 	kill -KILL "$session" 2>/dev/null
 	forget "$session"
@@ -499,7 +499,7 @@ real -o ExitOnForwardFailure=yes
 check "ExitOnForwardFailure=yes: a test passes" wait_log "connection ok" 1 30
 stop
 
-if "$FAKESSH" --ipv6; then
+if "$TOOL" ipv6; then
 	sed -i.bak "1i\\
 ListenAddress ::1" "$SSHD_DIR/sshd_config"
 	sshd_down
@@ -524,7 +524,7 @@ while [ "$n" -lt "$many" ]; do
 	mkdir "$dir/$n"
 	AUTOSSH_LOGFILE=$dir/$n/log AUTOSSH_PATH=$SSH AUTOSSH_GATETIME=0 \
 	    AUTOSSH_FIRST_POLL=20 AUTOSSH_STATUSFILE=$dir/$n/status \
-	    "$FAKESSH" --run -- "$AUTOSSH" -F "$SSH_CONFIG" -N server \
+	    "$TOOL" run -- "$AUTOSSH" -F "$SSH_CONFIG" -N server \
 	    </dev/null >/dev/null 2>>"$dir/$n/err" &
 	pids="$pids $!"
 	started_pids="$started_pids $!"

@@ -25,7 +25,7 @@ free_port
 fresh hang
 run AUTOSSH_PIDFILE="$dir/pid" -M "$port" -f host
 ready="$(wc -l <"$dir/pid") $(log_count 'starting ssh (count 1)')"
-ready="$ready $("$FAKESSH" --connects $((port + 1)) && echo bound)"
+ready="$ready $("$TOOL" connects $((port + 1)) && echo bound)"
 is "$status $ready" "0 1 1 bound" \
     "-f returns 0 once pidfile and log are written and the port is bound"
 is "$(cat "$dir/out" "$dir/err")" "" "without a word"

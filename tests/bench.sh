@@ -27,10 +27,11 @@ if [ -z "${AUTOSSH-}" ] || [ -z "${FAKESSH-}" ]; then
 	[ -x "$source_dir/configure" ] || (cd "$source_dir" && autoreconf -fi) \
 	    >"$build_dir/bench.log" 2>&1 || exit
 	(cd "$build_dir" && "$source_dir/configure" && make &&
-	    make tests/fakessh) >"$build_dir/bench.log" 2>&1 ||
+	    make tests/fakessh tests/tool) >"$build_dir/bench.log" 2>&1 ||
 	    { cat "$build_dir/bench.log"; exit 1; }
 	AUTOSSH=$build_dir/autossh
 	FAKESSH=$build_dir/tests/fakessh
+	TOOL=$build_dir/tests/tool
 fi
 srcdir=$source_dir
 # shellcheck source=tests/lib.sh

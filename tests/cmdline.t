@@ -300,7 +300,7 @@ fi
 	gets -N -L "$p:127.0.0.1:7" h
 }
 
-if "$FAKESSH" --ipv6; then
+if "$TOOL" ipv6; then
 	differs="-6 makes the loop unreachable"
 	given -M "$p" -NT -o ControlMaster=no -6 h
 	gets -L "$p:[::1]:$p" -R "$p:[::1]:$q" -NT -o ControlMaster=no -6 h

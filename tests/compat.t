@@ -12,8 +12,8 @@
 #	scenario NAME PLAN SETTINGS ARGUMENTS [STEPS [BEFORE]]
 #
 # with PLAN for fakessh; SETTINGS, where NAME=VALUE stands for
-# AUTOSSH_NAME=VALUE, -NAME for AUTOSSH_NAME unset and run:WORD is for fakessh
-# --run; ARGUMENTS of autossh; STEPS, what is done beside it (by default:
+# AUTOSSH_NAME=VALUE, -NAME for AUTOSSH_NAME unset and run:WORD is for tool's
+# run; ARGUMENTS of autossh; STEPS, what is done beside it (by default:
 # "finish"), and BEFORE, what is done before it.  All but NAME and PLAN are shell
 # text, and may use $P and $E, where P, P+1 and E are free ports, and $dir, the
 # run's directory, which is the working directory too.  What came of a run is a list of facts, "FIELD: VALUE"; those
@@ -587,7 +587,7 @@ table_monitor() {
 a_stranger() {
 	running
 	# They hang on to whom does not accept them: that must not hold us up.
-	"$FAKESSH" --strangers $((P + 1)) "$1" "$2" 4000 >/dev/null &
+	"$TOOL" strangers $((P + 1)) "$1" "$2" 4000 >/dev/null &
 	strangers=$!
 	sleep 4.5
 	kill "$strangers" 2>/dev/null
@@ -803,7 +803,7 @@ table_ports() {
 	scenario 'port: with an echo port P+1 may be taken' 'exit 0' '' \
 	    '-M $P:$E h' 'finish; kill "$taker"' 'take $((P + 1))'
 	scenario 'port: is bound to 127.0.0.1' hang '' '-M $P h' \
-	    'running; "$FAKESSH" --connects $((P + 1)); fact refused $?; stop'
+	    'running; "$TOOL" connects $((P + 1)); fact refused $?; stop'
 	scenario 'usage: nothing' '' '' '' 'finish; without log'
 	scenario 'usage: -M 0 and no host' 'exit 0' '' '-M 0'
 	scenario 'usage: -M without its value' 'exit 0' '' 'h -M'
@@ -817,10 +817,10 @@ table_ports() {
 }
 
 take() {
-	"$FAKESSH" --echo "$1" &
+	"$TOOL" echo "$1" &
 	taker=$!
 	started_pids="$started_pids $taker"
-	wait_for 5 "\"\$FAKESSH\" --connects $1"
+	wait_for 5 "\"\$TOOL\" connects $1"
 }
 
 # Pidfile, log, background, and what ssh inherits.

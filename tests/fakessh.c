@@ -59,30 +59,6 @@
  *	  close		fault: closed at once; reset: with a reset
  *	  delay MS	each piece is passed on after MS
  *	  trickle MS	one byte each MS
- *
- * As a tool, told by its first word:
- *
- *	--now			CLOCK_MONOTONIC in ms
- *	--free P		exit 0 if P and P+1 are free on 127.0.0.1 and
- *::1
- *	--ipv6			exit 0 if there is a ::1
- *	--connects P		exit 0 if 127.0.0.1:P (or a socket's path)
- *				accepts a connection
- *	--echo P [swallow]	an echo service on 127.0.0.1:P
- *	--datagrams PATH	takes datagrams there (@NAME: an abstract name);
- *				prints "MS TEXT" for each line of them
- *	--syslog PATH FILE	takes datagrams at the socket PATH, a line each
- *				to FILE, while its parent lives
- *	--strangers P N KIND MS	N strangers at 127.0.0.1:P at a time for MS:
- *				silent, talk, reset, close or flood; prints the
- *				number of connections made; exit 1 for none
- *	--watchdog SECONDS PID	TERM to PID then; ends when PID is gone
- *	--run [WORD]... -- CMD	signals as at login, no descriptor above 2;
- *				then of each WORD: ignore=NAME, block=NAME,
- *				close=FD, open=FD (on /dev/null), umask=OCTAL,
- *				group (a process group of its own), session,
- *				files=N (RLIMIT_NOFILE), child (one that has
- *				died and was not waited for); then CMD
  */
 
 #include "config.h"
@@ -92,28 +68,23 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #ifdef __linux__
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #endif
+
+#include "common.h"
 
 #define MAX_FD 256 /* the highest descriptor looked at */
 #define MAX_RELAYS 200
@@ -123,37 +94,6 @@
 extern char **environ;
 #endif
 
-static const struct {
-	const char *name;
-	int number;
-} signal_names[] = {
-	{ "HUP", SIGHUP },
-	{ "INT", SIGINT },
-	{ "QUIT", SIGQUIT },
-	{ "ILL", SIGILL },
-	{ "TRAP", SIGTRAP },
-	{ "ABRT", SIGABRT },
-	{ "BUS", SIGBUS },
-	{ "FPE", SIGFPE },
-	{ "KILL", SIGKILL },
-	{ "USR1", SIGUSR1 },
-	{ "SEGV", SIGSEGV },
-	{ "USR2", SIGUSR2 },
-	{ "PIPE", SIGPIPE },
-	{ "ALRM", SIGALRM },
-	{ "TERM", SIGTERM },
-	{ "CHLD", SIGCHLD },
-	{ "CONT", SIGCONT },
-	{ "STOP", SIGSTOP },
-	{ "TSTP", SIGTSTP },
-	{ "TTIN", SIGTTIN },
-	{ "TTOU", SIGTTOU },
-	{ "URG", SIGURG },
-	{ "WINCH", SIGWINCH },
-};
-
-#define NSIGNALS (sizeof(signal_names) / sizeof(signal_names[0]))
-
 static const char *dir; /* FAKESSH_DIR, NULL: nothing is recorded */
 static int start_number = 1;
 
@@ -161,67 +101,6 @@ static int start_number = 1;
 static int got_fd = -1;
 static volatile sig_atomic_t term_status = -1;
 static volatile sig_atomic_t ignored[128];
-
-static void fail(const char *, ...)
-    __attribute__((__noreturn__, __format__(__printf__, 1, 2)));
-
-static void
-fail(const char *fmt, ...)
-{
-	va_list ap;
-
-	fprintf(stderr, "fakessh: ");
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fprintf(stderr, "\n");
-	exit(99);
-}
-
-static int64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
-static void
-sleep_ms(int64_t ms)
-{
-	int64_t end = now_ms() + ms, left;
-
-	while ((left = end - now_ms()) > 0)
-		poll(NULL, 0, left > 100000 ? 100000 : (int)left);
-}
-
-static long
-number(const char *word)
-{
-	char *end;
-	long n;
-
-	if (word == NULL)
-		fail("a number is missing");
-	n = strtol(word, &end, 10);
-	if (end == word || *end != '\0')
-		fail("not a number: %s", word);
-	return n;
-}
-
-static int
-signal_number(const char *name)
-{
-	size_t i;
-
-	if (name == NULL)
-		fail("a signal is missing");
-	for (i = 0; i < NSIGNALS; i++)
-		if (strcmp(signal_names[i].name, name) == 0)
-			return signal_names[i].number;
-	return (int)number(name);
-}
 
 /* -- recording -- */
 
@@ -276,11 +155,11 @@ record_signals(void)
 
 	sigprocmask(SIG_SETMASK, NULL, &mask);
 	fprintf(f, "blocked:");
-	for (i = 0; i < NSIGNALS; i++)
+	for (i = 0; i < nsignals; i++)
 		if (sigismember(&mask, signal_names[i].number) == 1)
 			fprintf(f, " %s", signal_names[i].name);
 	fprintf(f, "\nignored:");
-	for (i = 0; i < NSIGNALS; i++)
+	for (i = 0; i < nsignals; i++)
 		if (sigaction(signal_names[i].number, NULL, &sa) == 0 &&
 		    sa.sa_handler == SIG_IGN)
 			fprintf(f, " %s", signal_names[i].name);
@@ -402,7 +281,7 @@ on_signal(int sig)
 	size_t i;
 	int n;
 
-	for (i = 0; i < NSIGNALS; i++)
+	for (i = 0; i < nsignals; i++)
 		if (signal_names[i].number == sig)
 			name = signal_names[i].name;
 	n = snprintf(line, sizeof(line), "%d %s %lld\n", start_number, name,
@@ -454,82 +333,6 @@ die_by(int sig)
 	kill(getpid(), sig);
 	sleep_ms(1000);
 	fail("signal %d does not kill", sig);
-}
-
-/* -- addresses -- */
-
-union address {
-	struct sockaddr sa;
-	struct sockaddr_in in;
-	struct sockaddr_in6 in6;
-	struct sockaddr_un un;
-};
-
-/* host is an address, or a path where port is 0. */
-static socklen_t
-address(union address *a, const char *host, int port)
-{
-	memset(a, 0, sizeof(*a));
-	if (host[0] == '/') {
-		a->un.sun_family = AF_UNIX;
-		if (strlen(host) >= sizeof(a->un.sun_path))
-			fail("path too long: %s", host);
-		memcpy(a->un.sun_path, host, strlen(host) + 1);
-		return sizeof(a->un);
-	}
-	if (strchr(host, ':') != NULL) {
-		a->in6.sin6_family = AF_INET6;
-		a->in6.sin6_port = htons((uint16_t)port);
-		if (inet_pton(AF_INET6, host, &a->in6.sin6_addr) != 1)
-			fail("address: %s", host);
-		return sizeof(a->in6);
-	}
-	a->in.sin_family = AF_INET;
-	a->in.sin_port = htons((uint16_t)port);
-	if (inet_pton(AF_INET, host, &a->in.sin_addr) != 1)
-		fail("address: %s", host);
-	return sizeof(a->in);
-}
-
-/* A listening socket, or -1. */
-static int
-listen_at(const char *host, int port)
-{
-	union address a;
-	socklen_t len = address(&a, host, port);
-	int fd, bound, on = 1;
-	mode_t mask;
-
-	if ((fd = socket(a.sa.sa_family, SOCK_STREAM, 0)) == -1)
-		return -1;
-	fcntl(fd, F_SETFD, FD_CLOEXEC);
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	mask = umask(0177); /* as ssh does */
-	bound = bind(fd, &a.sa, len);
-	umask(mask);
-	if (bound == -1 || listen(fd, 128) == -1) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
-/* A connected socket, or -1; loopback answers at once, so this may block. */
-static int
-connect_to(const char *host, int port)
-{
-	union address a;
-	socklen_t len = address(&a, host, port);
-	int fd;
-
-	if ((fd = socket(a.sa.sa_family, SOCK_STREAM, 0)) == -1)
-		return -1;
-	fcntl(fd, F_SETFD, FD_CLOEXEC);
-	if (connect(fd, &a.sa, len) == -1) {
-		close(fd);
-		return -1;
-	}
-	return fd;
 }
 
 /* -- forwarding -- */
@@ -683,15 +486,6 @@ far_end(struct player *p, const struct forward *f)
 }
 
 static void
-relay_reset(int fd)
-{
-	struct linger hard = { 1, 0 };
-
-	setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
-	close(fd);
-}
-
-static void
 relay_open(struct player *p, const struct forward *f)
 {
 	struct relay *r = NULL;
@@ -710,7 +504,7 @@ relay_open(struct player *p, const struct forward *f)
 		if (!p->relays[i].used)
 			r = &p->relays[i];
 	if (fault == RESET) {
-		relay_reset(in);
+		close_by_reset(in);
 		return;
 	}
 	if (r == NULL || fault == CLOSE ||
@@ -1232,303 +1026,17 @@ play(char **argv)
 	finish(0);
 }
 
-/* -- tools -- */
-
-/* With SO_REUSEADDR: what is only in TIME_WAIT is free. */
-static int
-tool_free(int port)
-{
-	static const char *hosts[] = { "127.0.0.1", "::1" };
-	union address a;
-	socklen_t len;
-	int fd, i, j, on = 1;
-
-	for (i = 0; i < 2; i++)
-		for (j = 0; j < 2; j++) {
-			len = address(&a, hosts[i], port + j);
-			fd = socket(a.sa.sa_family, SOCK_STREAM, 0);
-			setsockopt(
-			    fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-			if (bind(fd, &a.sa, len) == -1 && errno == EADDRINUSE)
-				return 1;
-			close(fd);
-		}
-	return 0;
-}
-
-static int
-tool_ipv6(void)
-{
-	int fd = listen_at("::1", 0);
-
-	if (fd != -1)
-		close(fd);
-	return fd == -1;
-}
-
-static void
-tool_echo(int port, int swallow)
-{
-	static struct player p;
-
-	p.life = -1;
-	p.nlocal = 1;
-	p.echo = 1;
-	p.fault = swallow ? SWALLOW : NONE;
-	signal(SIGPIPE, SIG_IGN);
-	if ((p.local[0].fd = listen_at("127.0.0.1", port)) == -1)
-		fail("cannot listen at %d: %s", port, strerror(errno));
-	for (;;)
-		forward_turn(&p, -1);
-}
-
-static void
-tool_syslog(const char *path, const char *file)
-{
-	char text[8192];
-	union address a;
-	socklen_t len = address(&a, path, 0);
-	struct timeval second = { 1, 0 };
-	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
-	FILE *f = fopen(file, "a");
-	pid_t parent = getppid();
-
-	if (fd == -1 || f == NULL || bind(fd, &a.sa, len) == -1)
-		fail("%s, %s: %s", path, file, strerror(errno));
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof(second));
-	while (getppid() == parent) {
-		ssize_t n = recv(fd, text, sizeof(text), 0);
-
-		if (n == -1)
-			continue;
-		fprintf(f, "%.*s\n", (int)n, text);
-		fflush(f);
-	}
-	exit(0);
-}
-
-/* Plays the service manager that listens to sd_notify(3). */
-static void
-tool_datagrams(const char *path)
-{
-	struct sockaddr_un un;
-	socklen_t len =
-	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
-	char text[4096], *line, *rest;
-	ssize_t n;
-	int fd;
-
-	memset(&un, 0, sizeof(un));
-	un.sun_family = AF_UNIX;
-	if (strlen(path) >= sizeof(un.sun_path))
-		fail("path too long: %s", path);
-	memcpy(un.sun_path, path, strlen(path));
-	if (path[0] == '@')
-		un.sun_path[0] = '\0';
-	if ((fd = socket(AF_UNIX, SOCK_DGRAM, 0)) == -1 ||
-	    bind(fd, (struct sockaddr *)&un, len) == -1)
-		fail("%s: %s", path, strerror(errno));
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	while ((n = read(fd, text, sizeof(text) - 1)) != -1 || errno == EINTR) {
-		text[n > 0 ? n : 0] = '\0';
-		for (rest = text; (line = strtok(rest, "\n")) != NULL;
-		     rest = NULL)
-			printf("%lld %s\n", (long long)now_ms(), line);
-	}
-}
-
-/* One thing that a stranger does; returns 0 when he has hung up. */
-static int
-stranger_act(int fd, const char *kind)
-{
-	static char text[65536];
-	char answer[512];
-
-	if (strcmp(kind, "reset") == 0) {
-		relay_reset(fd);
-		return 0;
-	}
-	if (strcmp(kind, "close") == 0) {
-		close(fd);
-		return 0;
-	}
-	if (strcmp(kind, "talk") == 0) {
-		(void)snprintf(text, sizeof(text), "GET / HTTP/1.0\r\n\r\n");
-		if (send(fd, text, strlen(text), MSG_DONTWAIT) == -1 &&
-		    errno != EAGAIN) {
-			close(fd);
-			return 0;
-		}
-	}
-	if (strcmp(kind, "flood") == 0) {
-		memset(text, 'x', sizeof(text));
-		if (send(fd, text, sizeof(text), MSG_DONTWAIT) == -1 &&
-		    errno != EAGAIN) {
-			close(fd);
-			return 0;
-		}
-	}
-	if (recv(fd, answer, sizeof(answer), MSG_DONTWAIT) == 0) {
-		close(fd);
-		return 0;
-	}
-	return 1;
-}
-
-static int
-tool_strangers(int port, int n, const char *kind, long ms)
-{
-	int64_t end = now_ms() + ms;
-	long made = 0;
-	int fds[1024], i;
-
-	if (n > 1024)
-		n = 1024;
-	signal(SIGPIPE, SIG_IGN);
-	for (i = 0; i < n; i++)
-		fds[i] = -1;
-	while (now_ms() < end) {
-		for (i = 0; i < n; i++) {
-			if (fds[i] == -1 &&
-			    (fds[i] = connect_to("127.0.0.1", port)) != -1)
-				made++;
-			if (fds[i] != -1 && !stranger_act(fds[i], kind))
-				fds[i] = -1;
-		}
-		sleep_ms(50);
-	}
-	printf("%ld\n", made);
-	return made == 0;
-}
-
-static int
-tool_watchdog(long seconds, pid_t pid)
-{
-	int64_t end = now_ms() + seconds * 1000;
-
-	while (now_ms() < end) {
-		if (kill(pid, 0) == -1)
-			return 0;
-		sleep_ms(200);
-	}
-	kill(pid, SIGTERM);
-	return 0;
-}
-
-/*
- * As a login shell's child is started: sh ignores INT and QUIT for &, and
- * dash lets its own descriptors through.
- */
-static void
-run_reset(void)
-{
-	sigset_t none;
-	size_t i;
-	int fd;
-
-	for (fd = 3; fd < MAX_FD; fd++)
-		close(fd);
-
-	for (i = 0; i < NSIGNALS; i++)
-		signal(signal_names[i].number, SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-static void
-run_word(const char *word)
-{
-	const char *arg = strchr(word, '=');
-	struct rlimit limit;
-	siginfo_t dead;
-	sigset_t set;
-
-	arg = arg != NULL ? arg + 1 : "";
-	if (strncmp(word, "ignore=", 7) == 0)
-		signal(signal_number(arg), SIG_IGN);
-	else if (strncmp(word, "block=", 6) == 0) {
-		sigemptyset(&set);
-		sigaddset(&set, signal_number(arg));
-		sigprocmask(SIG_BLOCK, &set, NULL);
-	} else if (strncmp(word, "close=", 6) == 0)
-		close((int)number(arg));
-	else if (strncmp(word, "open=", 5) == 0)
-		dup2(open("/dev/null", O_RDWR | O_CLOEXEC), (int)number(arg));
-	else if (strncmp(word, "umask=", 6) == 0)
-		umask((mode_t)strtol(arg, NULL, 8));
-	else if (strncmp(word, "files=", 6) == 0) {
-		limit.rlim_cur = limit.rlim_max = (rlim_t)number(arg);
-		setrlimit(RLIMIT_NOFILE, &limit);
-	} else if (strcmp(word, "group") == 0)
-		setpgid(0, 0);
-	else if (strcmp(word, "session") == 0)
-		setsid();
-	else if (strcmp(word, "child") == 0) {
-		if (fork() == 0)
-			_exit(0);
-		waitid(P_ALL, 0, &dead, WEXITED | WNOWAIT);
-	} else
-		fail("--run: unknown word %s", word);
-}
-
-static int
-tool_run(char **w)
-{
-	run_reset();
-	for (; *w != NULL && strcmp(*w, "--") != 0; w++)
-		run_word(*w);
-	if (*w == NULL || w[1] == NULL)
-		fail("--run: no command");
-	execvp(w[1], w + 1);
-	fail("%s: %s", w[1], strerror(errno));
-	return 99;
-}
-
-static int
-tool(int argc, char **argv)
-{
-	const char *name = argv[1];
-
-	if (strcmp(name, "--now") == 0) {
-		printf("%lld\n", (long long)now_ms());
-		return 0;
-	}
-	if (strcmp(name, "--ipv6") == 0)
-		return tool_ipv6();
-	if (strcmp(name, "--run") == 0)
-		return tool_run(argv + 2);
-	if (argc > 2 && strcmp(name, "--free") == 0)
-		return tool_free((int)number(argv[2]));
-	if (argc > 2 && strcmp(name, "--connects") == 0)
-		return (argv[2][0] == '/' ? connect_to(argv[2], 0)
-					  : connect_to("127.0.0.1",
-						(int)number(argv[2]))) == -1;
-	if (argc > 2 && strcmp(name, "--echo") == 0)
-		tool_echo((int)number(argv[2]), argc > 3);
-	if (argc > 2 && strcmp(name, "--datagrams") == 0)
-		tool_datagrams(argv[2]);
-	if (argc > 3 && strcmp(name, "--syslog") == 0)
-		tool_syslog(argv[2], argv[3]);
-	if (argc > 5 && strcmp(name, "--strangers") == 0)
-		return tool_strangers((int)number(argv[2]),
-		    (int)number(argv[3]), argv[4], number(argv[5]));
-	if (argc > 3 && strcmp(name, "--watchdog") == 0)
-		return tool_watchdog(number(argv[2]), (pid_t)number(argv[3]));
-	return -1;
-}
-
 int
 main(int argc, char **argv)
 {
 	int64_t ms = now_ms();
 	char open_fds[MAX_FD];
-	int fd, status;
+	int fd;
 
+	(void)argc;
+	program = "fakessh";
 	for (fd = 0; fd < MAX_FD; fd++)
 		open_fds[fd] = (char)(fcntl(fd, F_GETFD) != -1);
-	if (argc > 1 && strncmp(argv[1], "--", 2) == 0 &&
-	    (status = tool(argc, argv)) != -1)
-		return status;
 	dir = getenv("FAKESSH_DIR");
 	if (dir != NULL)
 		record_start(argv, ms, open_fds);

@@ -2,8 +2,9 @@
 #
 # lib.sh: what every test needs; read by "." as the first thing in each *.t.
 #
-# Settings, all optional: AUTOSSH (the program under test) and FAKESSH (the
-# stand-in for ssh), by default those of the build directory.
+# Settings, all optional: AUTOSSH (the program under test), FAKESSH (the stand-in
+# for ssh) and TOOL (what a shell cannot do), by default those of the build
+# directory.
 #
 # Results (TAP; a test closes with done_testing):
 #	ok NAME, not_ok NAME [DETAIL], note TEXT
@@ -17,7 +18,7 @@
 #	start [WORD]... ARG...	in the background: sets $pid; output in
 #				$dir/out and $dir/err.  Words before the
 #				arguments: NAME=VALUE (environment), unset:NAME,
-#				run:WORD (see fakessh --run), exec:PROGRAM (in
+#				run:WORD (see tool run), exec:PROGRAM (in
 #				place of autossh)
 #	wait_exit [SECONDS]	waits for it: sets $status ("timeout": killed)
 #	run ...			start and wait_exit
@@ -59,13 +60,16 @@ srcdir=${srcdir:-$(dirname "$0")/..}
 builddir=${abs_top_builddir:-$PWD}
 AUTOSSH=${AUTOSSH:-$builddir/autossh}
 FAKESSH=${FAKESSH:-$builddir/tests/fakessh}
+TOOL=${TOOL:-$builddir/tests/tool}
 
 bail_out() {
 	echo "Bail out! $*"
 	exit 99
 }
 
-[ -x "$FAKESSH" ] || bail_out "$FAKESSH is not there: make check builds it"
+for needed in "$FAKESSH" "$TOOL"; do
+	[ -x "$needed" ] || bail_out "$needed is not there: make check builds it"
+done
 [ -x "$AUTOSSH" ] || bail_out "$AUTOSSH is not there"
 
 # Nothing of the caller's settings may reach a test.
@@ -179,7 +183,7 @@ trap 'exit 1' HUP INT PIPE
 trap 'bail_out "this test took too long"' TERM
 
 # A test that hangs ends here, and cleans up.
-"$FAKESSH" --watchdog "${TEST_LIMIT:-300}" $$ >/dev/null 2>&1 &
+"$TOOL" watchdog "${TEST_LIMIT:-300}" $$ >/dev/null 2>&1 &
 started_pids=$!
 
 # ---- results
@@ -259,7 +263,7 @@ done_testing() {
 # ---- time
 
 now() {
-	"$FAKESSH" --now
+	"$TOOL" now
 }
 
 wait_for() {
@@ -303,7 +307,7 @@ free_port() {
 		fi
 		port=$((10000 + port_slot * 40 + port_next))
 		port_next=$((port_next + 2))
-		"$FAKESSH" --free "$port" && return 0
+		"$TOOL" free "$port" && return 0
 	done
 }
 
@@ -351,7 +355,7 @@ start() {
 	done
 	[ -n "$start_placed" ] || set -- "$@" "$start_program"
 	# shellcheck disable=SC2086 # the lists are words
-	"$FAKESSH" --run $start_run -- env $start_unset "$@" </dev/null \
+	"$TOOL" run $start_run -- env $start_unset "$@" </dev/null \
 	    >"$dir/out" 2>"$dir/err" &
 	pid=$!
 	started_pids="$started_pids $pid"
@@ -552,11 +556,11 @@ sshd_start() {
 
 sshd_up() {
 	# sshd starts itself anew for each connection, hence its full path.
-	"$FAKESSH" --run -- "$sshd_program" -D -e -f "$SSHD_DIR/sshd_config" \
+	"$TOOL" run -- "$sshd_program" -D -e -f "$SSHD_DIR/sshd_config" \
 	    </dev/null >/dev/null 2>>"$SSHD_DIR/log" &
 	SSHD_PID=$!
 	started_pids="$started_pids $SSHD_PID"
-	wait_for 10 '"$FAKESSH" --connects "$SSHD_PORT" || ! alive "$SSHD_PID"'
+	wait_for 10 '"$TOOL" connects "$SSHD_PORT" || ! alive "$SSHD_PID"'
 	if ! alive "$SSHD_PID" || ! "$SSH" -F "$SSH_CONFIG" -o BatchMode=yes \
 	    server true </dev/null 2>>"$SSHD_DIR/log"; then
 		sshd_reason="sshd does not work here: $(tail -n 1 "$SSHD_DIR/log")"

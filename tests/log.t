@@ -400,7 +400,7 @@ done
 mount --move "$dir/dev" /dev || exit 77
 [ "$1" = true ] && exit 0
 if [ -n "$SYSLOG" ]; then
-	"$FAKESSH" --syslog /dev/log "$dir/syslog" &
+	"$TOOL" syslog /dev/log "$dir/syslog" &
 	until [ -S /dev/log ]; do sleep 0.02; done
 fi
 "$@"
@@ -415,11 +415,11 @@ exit $status
 END
 fresh "exit 255; exit 5"
 # shellcheck disable=SC2086 # words
-run FAKESSH="$FAKESSH" exec:unshare ${own_dev#unshare} sh "$tmp/own-dev" "$dir" true
+run TOOL="$TOOL" exec:unshare ${own_dev#unshare} sh "$tmp/own-dev" "$dir" true
 if [ "$status" = 0 ]; then
 	rmdir "$dir/dev"
 	# shellcheck disable=SC2086 # words
-	run SYSLOG=1 FAKESSH="$FAKESSH" unset:AUTOSSH_LOGFILE \
+	run SYSLOG=1 TOOL="$TOOL" unset:AUTOSSH_LOGFILE \
 	    AUTOSSH_GATETIME=0 exec:unshare ${own_dev#unshare} \
 	    sh "$tmp/own-dev" "$dir" "$AUTOSSH" -M 0 host
 	is "$status $(starts)" "1 2" "syslog: it runs"
@@ -432,7 +432,7 @@ if [ "$status" = 0 ]; then
 	    'ssh exited with status 5; autossh exiting$' "syslog: to the end"
 	fresh "exit 5"
 	# shellcheck disable=SC2086 # words
-	run SYSLOG=1 FAKESSH="$FAKESSH" unset:AUTOSSH_LOGFILE \
+	run SYSLOG=1 TOOL="$TOOL" unset:AUTOSSH_LOGFILE \
 	    AUTOSSH_LOGLEVEL=3 exec:unshare ${own_dev#unshare} \
 	    sh "$tmp/own-dev" "$dir" "$AUTOSSH" -M 0 host
 	like "$(cat "$dir/syslog")" '^<11>.*: ssh exited prematurely' \
@@ -440,13 +440,13 @@ if [ "$status" = 0 ]; then
 	unlike "$(cat "$dir/syslog")" 'starting ssh' "syslog: the level holds"
 	fresh "exit 255; exit 5"
 	# shellcheck disable=SC2086 # words
-	run SYSLOG= FAKESSH="$FAKESSH" unset:AUTOSSH_LOGFILE \
+	run SYSLOG= TOOL="$TOOL" unset:AUTOSSH_LOGFILE \
 	    AUTOSSH_GATETIME=0 exec:unshare ${own_dev#unshare} \
 	    sh "$tmp/own-dev" "$dir" "$AUTOSSH" -M 0 host
 	is "$status $(starts)" "1 2" "no syslog stops nothing"
 	fresh "exit 5"
 	# shellcheck disable=SC2086 # words
-	run SYSLOG= FAKESSH="$FAKESSH" unset:AUTOSSH_LOGFILE \
+	run SYSLOG= TOOL="$TOOL" unset:AUTOSSH_LOGFILE \
 	    exec:unshare ${own_dev#unshare} \
 	    sh "$tmp/own-dev" "$dir" "$AUTOSSH" -M 0 host
 	is "$status $(grep -c '^autossh: .*prematurely' "$dir/err")" "1 1" \

@@ -100,8 +100,8 @@ at=$(awk -v s="$sound_begin" '{ printf "%d ", $2 - s }' "$dir/connects")
 like "$(echo "$at" | awk '{ if ($1 >= 2000 && $2 - $1 >= 500 &&
     $3 - $2 >= 500) print "yes" }')" yes \
     "FIRST_POLL from the start, POLL from test to test ($at)"
-wait_for 5 '"$FAKESSH" --connects $((port + 1))'
-check "it listens on P+1" "$FAKESSH" --connects $((port + 1))
+wait_for 5 '"$TOOL" connects $((port + 1))'
+check "it listens on P+1" "$TOOL" connects $((port + 1))
 if [ -r /proc/net/tcp ]; then
 	is "$(awk -v p=":$(printf %04X $((port + 1)))\$" \
 	    '$2 ~ p && $4 == "0A" { print $2 }' /proc/net/tcp /proc/net/tcp6)" \
@@ -111,7 +111,7 @@ else
 fi
 stop
 is "$status" 1 "TERM between tests"
-check "P+1 is free then" eval '! "$FAKESSH" --connects $((port + 1))'
+check "P+1 is free then" eval '! "$TOOL" connects $((port + 1))'
 fresh forward
 start AUTOSSH_POLL=1 -M "$port" -N host
 check "the same ports may be had again at once" wait_log "connection ok"
@@ -157,7 +157,7 @@ elif [ -d "/proc/$$/fd" ] && prlimit --pid $$ >/dev/null 2>&1; then
 	files=$(find "/proc/$pid/fd" -mindepth 1 | sed 's/.*\///' | sort -n |
 	    tail -n 1)
 	prlimit --pid "$pid" --nofile="$((files + 1)):"
-	"$FAKESSH" --connects $((port + 1))
+	"$TOOL" connects $((port + 1))
 	wait_for 10 'kill -USR2 "$pid"; log_text | grep -q "^status: "'
 	prlimit --pid "$pid" --nofile=64:
 	check "no descriptors for a time: then a test passes" \
@@ -178,7 +178,7 @@ for fault in $echo_faults; do
 	check "$name: sound again" wait_log "connection ok"
 	is "$(starts) $(got | cut -d ' ' -f 1)" "2 1:TERM" "$name: one restart"
 	check "$name: nobody listens on P+1" \
-	    eval '! "$FAKESSH" --connects $((port + 1))'
+	    eval '! "$TOOL" connects $((port + 1))'
 	stop
 	is "$status $(left)" "1 " "$name: the end"
 done
@@ -210,7 +210,7 @@ stop
 
 # ---- IPv6
 
-if "$FAKESSH" --ipv6; then
+if "$TOOL" ipv6; then
 	monitor six "forward; hang" AUTOSSH_POLL=1 -M @ -6
 	check "1.4g: -6 makes the loop unreachable: passed" \
 	    wait_log "connection ok"
@@ -273,9 +273,9 @@ strangers() {
 	monitor "$1" "forward; exit 1" ${2:+"$2"} AUTOSSH_FIRST_POLL=1 \
 	    AUTOSSH_POLL=4 -M @
 	wait_starts 1
-	wait_for 5 '"$FAKESSH" --connects $((port + 1))'
+	wait_for 5 '"$TOOL" connects $((port + 1))'
 	eval "fds_$1=\$(fd_count)"
-	"$FAKESSH" --strangers $((port + 1)) 64 "${1#few_}" 6000 \
+	"$TOOL" strangers $((port + 1)) 64 "${1#few_}" 6000 \
 	    >"$dir/made" &
 	eval "mob_$1=\$!"
 	started_pids="$started_pids $!"
@@ -318,7 +318,7 @@ wait_starts 1
 before=$(log_text | wc -l)
 touch -t 200102030405 "$tmp/pidfile"
 for kind in silent talk reset close flood; do
-	"$FAKESSH" --strangers $((port + 1)) 8 "$kind" 200 >/dev/null
+	"$TOOL" strangers $((port + 1)) 8 "$kind" 200 >/dev/null
 done
 wait_for 10 '[ -n "$(find "$tmp/pidfile" -newer "$dir/starts")" ]'
 is "$(log_text | tail -n "+$((before + 1))" | grep -v 'child pid')" "" \
@@ -329,7 +329,7 @@ stop
 monitor waiting "exit 255" AUTOSSH_GATETIME=0 -M @
 wait_log "sleeping for grace time 8 secs"
 check "strangers may come while ssh is away" \
-    "$FAKESSH" --strangers $((port + 1)) 64 silent 300
+    "$TOOL" strangers $((port + 1)) 64 silent 300
 alive "$pid"
 is "$?" 0 "and change nothing"
 stop

@@ -136,7 +136,7 @@ start_echo() {
 	    </dev/null >/dev/null 2>&1 &
 	echo_pid=$!
 	started_pids="$started_pids $echo_pid"
-	wait_for 10 '"$FAKESSH" --connects "$echo_port"'
+	wait_for 10 '"$TOOL" connects "$echo_port"'
 }
 if command -v socat >/dev/null; then
 	start_echo

@@ -21,7 +21,7 @@ service() {
 	fresh "$1"
 	shift
 	export NOTIFY_SOCKET="${NOTIFY_SOCKET:-$dir/notify}"
-	"$FAKESSH" --datagrams "$NOTIFY_SOCKET" >"$dir/told" &
+	"$TOOL" datagrams "$NOTIFY_SOCKET" >"$dir/told" &
 	told=$!
 	started_pids="$started_pids $told"
 	case $NOTIFY_SOCKET in
@@ -564,7 +564,7 @@ like "$(log_text | grep ^command: | tail -n 1)" \
     "'ControlPath=none' '-o' 'ExitOnForwardFailure=yes' '-L' \
 '2000:127.0.0.1:$SSHD_PORT' '-o' 'ServerAliveInterval 15' 'server'" \
     "systemd: reach ssh"
-check "systemd: the forwarding is there" inside "$FAKESSH" --connects 2000
+check "systemd: the forwarding is there" inside "$TOOL" connects 2000
 inside systemctl stop $service
 
 done_testing

@@ -68,7 +68,7 @@ fresh forward
 start AUTOSSH_POLL=2147483647 AUTOSSH_GATETIME=2147483647 \
     AUTOSSH_MAXLIFETIME=2147483647 -M "$p" -N host
 wait_starts 1
-wait_for 10 '"$FAKESSH" --connects "$p"'
+wait_for 10 '"$TOOL" connects "$p"'
 kill -USR2 "$pid"
 check "times of 68 years: status" wait_for 10 'log_text | grep -q "^status: "'
 like "$(log_text)" 'next in 21474836[0-9]{2} s' "times of 68 years: next test"
@@ -235,10 +235,10 @@ else
 fi
 
 free_port
-"$FAKESSH" --echo $((port + 1)) &
+"$TOOL" echo $((port + 1)) &
 holder=$!
 started_pids="$started_pids $holder"
-wait_for 10 '"$FAKESSH" --connects $((port + 1))'
+wait_for 10 '"$TOOL" connects $((port + 1))'
 refused "$((port + 1)).*in use" -M "$port"
 kill "$holder"
 wait "$holder" 2>/dev/null

@@ -97,7 +97,7 @@ stop
 free_port
 fresh "forward"
 start AUTOSSH_POLL=600 -M "$port" host
-wait_for 10 '"$FAKESSH" --connects $port'
+wait_for 10 '"$TOOL" connects $port'
 kill -HUP "$pid"
 check "HUP, ssh runs, monitored: tests now" wait_log "connection ok"
 kill -HUP "$pid"
@@ -106,7 +106,7 @@ is "$(starts)" 1 "HUP: no restart"
 stop
 fresh "swallow forward; hang"
 start AUTOSSH_POLL=4 AUTOSSH_FIRST_POLL=600 -M "$port" host
-wait_for 10 '"$FAKESSH" --connects $port'
+wait_for 10 '"$TOOL" connects $port'
 kill -HUP "$pid"
 check "HUP: a test that fails is one" wait_log "port down, restarting ssh"
 stop

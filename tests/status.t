@@ -234,12 +234,12 @@ exporter=$(command -v prometheus-node-exporter || command -v node_exporter)
 if [ -n "$exporter" ] && command -v curl >/dev/null; then
 	mkdir "$tmp/textfile"
 	free_port
-	"$FAKESSH" --run -- "$exporter" --collector.disable-defaults \
+	"$TOOL" run -- "$exporter" --collector.disable-defaults \
 	    --collector.textfile --collector.textfile.directory="$tmp/textfile" \
 	    --web.listen-address="127.0.0.1:$port" >"$tmp/exporter.log" 2>&1 &
 	exporter_pid=$!
 	started_pids="$started_pids $exporter_pid"
-	wait_for 20 '"$FAKESSH" --connects "$port"'
+	wait_for 20 '"$TOOL" connects "$port"'
 	served() {
 		curl -s --noproxy '*' "http://127.0.0.1:$port/metrics" |
 		    sed -n "s/^autossh_$1{destination=\"$2\"} //p"
