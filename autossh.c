@@ -238,6 +238,7 @@ struct cmdline {
 	const char *error;     /* CMDLINE_ERROR: what is wrong with */
 	const char *error_arg; /* this word; "" if with none */
 	const char *monitor;   /* value of the last -M, or NULL */
+	bool dry_run;          /* --dry-run */
 	bool background;       /* -f */
 	bool no_command;       /* -N: ssh runs no remote command */
 	bool subsystem;        /* -s: the command is a subsystem */
@@ -1253,6 +1254,12 @@ log_msg(int level, const char *format, ...)
 	va_end(ap);
 }
 
+static void
+log_warning(const char *text)
+{
+	log_text(LOG_WARNING, text);
+}
+
 /* Ends autossh with an error.  Only until the first ssh is started. */
 __attribute__((noreturn, format(printf, 1, 2))) static void
 die(const char *format, ...)
@@ -1582,6 +1589,66 @@ settings_read(struct settings *set, const char *monitor)
 	}
 }
 
+/* Whether ENTRY ("NAME=value") has the name of a variable of autossh's. */
+static bool
+setting_known(const char *entry)
+{
+	static const char prompt[] = "AUTOSSH_PROMPT"; /* see command_start() */
+	size_t len = strcspn(entry, "=");
+	size_t i;
+
+	for (i = 0; i < NSETTINGS; i++) {
+		if (strlen(settings_table[i].name) == len &&
+		    strncmp(entry, settings_table[i].name, len) == 0)
+			return true;
+	}
+	return strlen(prompt) == len && strncmp(entry, prompt, len) == 0;
+}
+
+/*
+ * Calls WARN for each variable that has no effect, most likely since it is
+ * misspelt, and where AUTOSSH_PORT overrides another value of -M (MONITOR).
+ */
+static void
+settings_check(const struct settings *set, const char *monitor,
+    void (*warn)(const char *text))
+{
+	static const char prefix[] = "AUTOSSH_";
+	char text[3 * VALUE_SHOWN + 64], name[VALUE_SHOWN], a[VALUE_SHOWN + 4],
+	    b[VALUE_SHOWN + 4];
+	const char *value = getenv("AUTOSSH_NTSERVICE");
+	struct monitor_port other;
+	size_t i;
+
+	for (i = 0; environ[i] != NULL; i++) {
+		if (strncmp(environ[i], prefix, strlen(prefix)) != 0 ||
+		    setting_known(environ[i]))
+			continue;
+		snprintf(name, sizeof(name), "%.*s",
+		    (int)strcspn(environ[i], "="), environ[i]);
+		snprintf(text, sizeof(text),
+		    "%s is ignored: autossh has no such variable",
+		    quote(name, a));
+		warn(text);
+	}
+	if (value != NULL && !set->ntservice) {
+		snprintf(text, sizeof(text),
+		    "AUTOSSH_NTSERVICE=\"%s\" is ignored: it takes yes",
+		    quote(value, a));
+		warn(text);
+	}
+	if (set->port_from != FROM_ENVIRONMENT || monitor == NULL ||
+	    (monitor_port_parse(monitor, &other) &&
+		other.auto_port == set->port.auto_port &&
+		other.port == set->port.port &&
+		other.echo_port == set->port.echo_port))
+		return;
+	value = getenv("AUTOSSH_PORT");
+	snprintf(text, sizeof(text), "AUTOSSH_PORT=%s counts, -M %s is ignored",
+	    quote(value != NULL ? value : "", a), quote(monitor, b));
+	warn(text);
+}
+
 /* What the settings come to in ms, and what was lowered for it. */
 struct timing {
 	int64_t first_ms;    /* from the start of ssh to the first test */
@@ -1830,6 +1897,8 @@ cmdline_long(struct cmdline *c, const char *word)
 		c->action = CMDLINE_VERSION;
 	else if (strcmp(word, "--help") == 0)
 		c->action = CMDLINE_HELP;
+	else if (strcmp(word, "--dry-run") == 0)
+		c->dry_run = true;
 	else
 		cmdline_fail(c, "unknown option ", word);
 }
@@ -1889,6 +1958,49 @@ cmdline_session(const struct cmdline *c, bool service)
 	if (c->tty || !(c->command || c->subsystem))
 		return SESSION_TERMINAL;
 	return SESSION_COMMAND;
+}
+
+/* Writes WORD so that a shell reads it as one word. */
+static void
+word_quote(FILE *out, const char *word)
+{
+	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "abcdefghijklmnopqrstuvwxyz"
+				    "0123456789@%+=:,./_-";
+
+	if (word[0] != '\0' && word[strspn(word, plain)] == '\0') {
+		fputs(word, out);
+		return;
+	}
+	putc('\'', out);
+	for (; *word != '\0'; word++) {
+		if (*word == '\'')
+			fputs("'\\''", out);
+		else
+			putc(*word, out);
+	}
+	putc('\'', out);
+}
+
+/* PREFIX and the words of ARGV, to be freed; NULL: there is no memory. */
+static char *
+command_text(const char *prefix, char *const *argv)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (out == NULL)
+		return NULL;
+	fputs(prefix, out);
+	for (; *argv != NULL; argv++) {
+		putc(' ', out);
+		word_quote(out, *argv);
+	}
+	if (fclose(out) == 0)
+		return text;
+	free(text);
+	return NULL;
 }
 
 /* The most words that ssh_words() adds: program, -N, forwardings, NULL. */
@@ -2992,13 +3104,13 @@ monitor_bind(struct monitor *m)
 
 /* Names the forwardings of a private monitor, with PORT on the server. */
 static void
-monitor_name(struct monitor *m, int port)
+monitor_name(struct monitor *m, const char *port)
 {
 	const char *host = m->ipv6 ? "[::1]" : "127.0.0.1";
 
-	snprintf(m->local, sizeof(m->local), "%s:%s:%d", m->send.sa.un.sun_path,
+	snprintf(m->local, sizeof(m->local), "%s:%s:%s", m->send.sa.un.sun_path,
 	    host, port);
-	snprintf(m->remote, sizeof(m->remote), "%s:%d:%s", host, port,
+	snprintf(m->remote, sizeof(m->remote), "%s:%s:%s", host, port,
 	    m->back.sa.un.sun_path);
 }
 
@@ -3010,12 +3122,15 @@ static bool
 monitor_choose(struct monitor *m)
 {
 	uint32_t number;
+	char port[16];
 
 	if (getentropy(&number, sizeof(number)) == -1)
 		return false;
 	private_unlink(PRIVATE_CONNECT); /* ssh does not replace a leftover */
-	monitor_name(m, AUTO_PORT_MIN + (int)(number % (AUTO_PORT_MAX -
-							   AUTO_PORT_MIN + 1)));
+	snprintf(port, sizeof(port), "%d",
+	    AUTO_PORT_MIN +
+		(int)(number % (AUTO_PORT_MAX - AUTO_PORT_MIN + 1)));
+	monitor_name(m, port);
 	return true;
 }
 
@@ -5431,36 +5546,17 @@ enter_stopping(struct supervisor *s, int64_t now)
 	enter(s, STOPPING, now + END_GRACE_MS, now);
 }
 
-/* Shows the exact command of a start, quoted as a shell would have it. */
+/* Shows the exact command of a start. */
 static void
 supervisor_show_command(char **argv)
 {
-	size_t size = 64;
-	char *text, *t;
-	const char *p;
-	int i;
+	char *text;
 
 	if (logger.level < LOG_DEBUG)
 		return;
-	for (i = 0; argv[i] != NULL; i++)
-		size += 4 * strlen(argv[i]) + 3;
-	text = malloc(size);
-	if (text == NULL)
-		return;
-	t = text + sprintf(text, "command:");
-	for (i = 0; argv[i] != NULL; i++) {
-		*t++ = ' ';
-		*t++ = '\'';
-		for (p = argv[i]; *p != '\0'; p++) {
-			if (*p == '\'')
-				t += sprintf(t, "'\\''");
-			else
-				*t++ = *p;
-		}
-		*t++ = '\'';
-	}
-	*t = '\0';
-	log_text(LOG_DEBUG, text);
+	text = command_text("command:", argv);
+	if (text != NULL)
+		log_text(LOG_DEBUG, text);
 	free(text);
 }
 
@@ -6060,12 +6156,25 @@ usage_long(FILE *out)
 	    "  -M port:echo  monitor through PORT and the echo service on "
 	    "remote port ECHO\n"
 	    "  -f            go to the background once ssh has been executed\n"
+	    "  --dry-run     print the command of ssh, and each setting as "
+	    "NAME=VALUE (ORIGIN);\n"
+	    "                start nothing\n"
 	    "  -V, --version print the version; --help prints this\n"
 	    "\n"
 	    "Environment (default):\n");
 	for (i = 0; i < NSETTINGS; i++)
 		fprintf(out, "  %s (%s)\n      %s\n", settings_table[i].name,
 		    settings_table[i].default_text, settings_table[i].help);
+}
+
+/* Sees to it that standard output is written.  Returns the exit status. */
+static int
+main_flush(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return 0;
+	log_msg(LOG_ERR, "cannot write: %s", strerror(errno));
+	return 1;
 }
 
 /* Prints what --help or -V asked for.  Returns the exit status. */
@@ -6076,10 +6185,7 @@ main_print(enum cmdline_action action)
 		usage_long(stdout);
 	else
 		printf("autossh %s\n", VERSION);
-	if (fflush(stdout) == 0 && !ferror(stdout))
-		return 0;
-	log_msg(LOG_ERR, "cannot write: %s", strerror(errno));
-	return 1;
+	return main_flush();
 }
 
 /* Says what is wrong with the command line, and what would be right. */
@@ -6133,6 +6239,80 @@ main_question(char **argv)
 	    strerror(errno));
 }
 
+/* Prints the value of variable S and where it comes from. */
+static void
+main_print_setting(const struct setting *s, const struct settings *set,
+    const struct timing *t, const struct cmdline *c)
+{
+	static const char *const origins[] = { "default", "environment",
+		"command line" };
+	static const char *const sources[] = { "unset", "ask", "fd", "file",
+		"exec" };
+	const void *member = (const char *)set + s->offset;
+	const char *value;
+	const char *origin = origins[setting_value(s, c->monitor, &value)];
+	int64_t number;
+
+	memcpy(&number, member, sizeof(number));
+	if (member == &set->gatetime && c->background) {
+		number = 0;
+		origin = "command line";
+	} else if (member == &set->poll) {
+		number = t->poll_ms / 1000;
+		origin = t->poll_lowered ? "lowered" : origin;
+	} else if (member == &set->first_poll) {
+		number = t->first_ms / 1000;
+		origin = t->first_lowered ? "lowered" : origin;
+	}
+	printf("%s=", s->name);
+	if (s->kind == SETTING_NUMBER)
+		printf("%" PRId64, number);
+	else if (s->kind == SETTING_PASSPHRASE)
+		fputs(sources[set->passphrase.source], stdout);
+	else if (value == NULL)
+		fputs("unset", stdout);
+	else
+		word_quote(stdout, value);
+	printf(" (%s)\n", origin);
+}
+
+static void
+main_print_warning(const char *text)
+{
+	printf("warning: %s\n", text);
+}
+
+/*
+ * Says what a start would do, and starts and makes nothing.  Returns the exit
+ * status.
+ */
+static int
+main_dry_run(struct supervisor *s)
+{
+	static const char dir[] = "/tmp/autossh-XXXXXX";
+	struct monitor *m = &s->monitor;
+	char *text;
+	size_t i;
+
+	if (m->auto_port) {
+		snprintf(m->send.sa.un.sun_path, PRIVATE_PATH_MAX, "%s/%s", dir,
+		    PRIVATE_CONNECT);
+		snprintf(m->back.sa.un.sun_path, PRIVATE_PATH_MAX, "%s/%s", dir,
+		    PRIVATE_LISTEN);
+		monitor_name(m, "PORT");
+	}
+	text = command_text("command:", s->argv);
+	if (text == NULL)
+		die("out of memory");
+	puts(text);
+	free(text);
+	for (i = 0; i < NSETTINGS; i++)
+		main_print_setting(
+		    &settings_table[i], s->settings, s->timing, s->cmd);
+	settings_check(s->settings, s->cmd->monitor, main_print_warning);
+	return main_flush();
+}
+
 /* The exit handler: removes what was made. */
 static void
 main_clean(void)
@@ -6176,6 +6356,7 @@ main_open(struct supervisor *s)
 		s->lifetime = now_ms() + s->timing->lifetime_ms;
 	if (atexit(main_clean) != 0)
 		die("out of memory");
+	settings_check(s->settings, s->cmd->monitor, log_warning);
 	if (!s->monitor.on)
 		log_msg(LOG_INFO, "port set to 0, monitoring disabled");
 	timing_report(s->timing);
@@ -6214,11 +6395,15 @@ main(int argc, char **argv)
 		return main_cmdline_error(&cmd);
 	settings_read(&set, cmd.monitor);
 	timing_derive(&timing, &set, cmd.background);
-	if (cmd.action == CMDLINE_QUESTION) {
+	if (cmd.action == CMDLINE_QUESTION && !cmd.dry_run) {
 		main_plan(&s, &set, &cmd, &timing);
 		main_question(s.argv);
 	}
 	passphrase_check(&set.passphrase);
+	if (cmd.dry_run) {
+		main_plan(&s, &set, &cmd, &timing);
+		return main_dry_run(&s);
+	}
 	signals_open(&s.signals);
 	passphrase_open(&set.passphrase, cmd.destination);
 

@@ -428,7 +428,7 @@ command_of() {
 	log_text | grep '^command: ' | sed -n "${1}p"
 }
 real_port() {
-	command_of "$1" | sed -n "s/.*'-R' '127\.0\.0\.1:\([0-9]*\):.*/\1/p"
+	command_of "$1" | sed -n "s/.* -R 127\.0\.0\.1:\([0-9]*\):.*/\1/p"
 }
 last_ssh() {
 	log_text | sed -n 's/^ssh child pid is //p' | tail -n 1

@@ -268,6 +268,40 @@ else
 	skip "the real ssh answers" "no ssh"
 fi
 
+# ---- --dry-run
+
+fresh
+run AUTOSSH_GATETIME=7 AUTOSSH_POLL=60 AUTOSSH_MAXLIFETIME=20 \
+    AUTOSSH_MESSAGE="it's" AUTOSSH_PASSPHRASE="exec:echo secret" \
+    AUTOSSH_PIDFILE="$dir/pidfile" --dry-run -M "$p" -N h 'a b' "it's" ''
+is "$status $(starts) $(cat "$dir/err")" "0 0 " "--dry-run starts nothing"
+check "--dry-run makes nothing" [ ! -e "$dir/pidfile" ] && [ ! -e "$dir/log" ]
+# shellcheck disable=SC2086 # $loop is words
+is "$(sed -n 's/^command: //p' "$dir/out")" \
+    "$FAKESSH $loop -N h 'a b' 'it'\\''s' ''" "--dry-run: the command"
+for line in "AUTOSSH_GATETIME=7 (environment)" "AUTOSSH_POLL=20 (lowered)" \
+    "AUTOSSH_FIRST_POLL=20 (lowered)" "AUTOSSH_MAXSTART=-1 (default)" \
+    "AUTOSSH_PORT=$p (command line)" "AUTOSSH_LOGFILE=$dir/log (environment)" \
+    "AUTOSSH_MESSAGE='it'\\''s' (environment)" \
+    "AUTOSSH_PASSPHRASE=exec (environment)" \
+    "AUTOSSH_STATUSFILE=unset (default)"; do
+	check "--dry-run: $line" grep -qxF -e "$line" "$dir/out"
+done
+unlike "$(cat "$dir/out")" 'secret' "--dry-run: no passphrase"
+run AUTOSSH_PORT=0 AUTOSSH_GATE_TIME=3 AUTOSSH_NTSERVICE=1 -M "$p" \
+    --dry-run -f h
+like "$(cat "$dir/out")" '^AUTOSSH_PORT=0 \(environment\)$' "--dry-run: PORT"
+like "$(cat "$dir/out")" '^AUTOSSH_GATETIME=0 \(command line\)$' \
+    "--dry-run: -f makes the gate time 0"
+is "$(grep -c '^warning: ' "$dir/out")" 3 "--dry-run: warnings"
+run --dry-run -N h
+like "$(cat "$dir/out")" \
+    '^command: .* -L /[^ ]*/autossh-XXXXXX/w:127.0.0.1:PORT -R ' \
+    "--dry-run: what is chosen at the start"
+refused '^autossh: .*AUTOSSH_POLL' AUTOSSH_POLL=x --dry-run h
+refused '^autossh: .*-M' --dry-run -M x h
+refused '^autossh: .*destination' --dry-run
+
 # ---- -M and the port
 
 # shellcheck disable=SC2086 # $loop is words

@@ -110,7 +110,7 @@ fresh "exit 5"
 run AUTOSSH_GATETIME=0 -M 0 'gr\374\303\274\302\233' "$(printf \
     'a\nb\rc\td\033[2J\177 gr\303\274\303\237e \342\202\254 \374\302\233')"
 is "$(log_text | grep "^command: ")" \
-    "command: '$FAKESSH' 'gr\374\303\274\302\233' $(printf \
+    "command: $FAKESSH 'gr\374\303\274\302\233' $(printf \
     "'a\\\\nb\\\\rc\\\\td\\\\033[2J\\\\177 gr\303\274\303\237e \342\202\254 \\\\374\\\\302\\\\233'")" \
     "control characters are escaped, UTF-8 is left as it is"
 is "$(grep -cv ' autossh\[' "$dir/log")" 0 "a line is one line"

@@ -561,8 +561,8 @@ SETTINGS
 inside systemctl start $service
 check "systemd: settings and options from a file" is_up
 like "$(log_text | grep ^command: | tail -n 1)" \
-    "'ControlPath=none' '-o' 'ExitOnForwardFailure=yes' '-L' \
-'2000:127.0.0.1:$SSHD_PORT' '-o' 'ServerAliveInterval 15' 'server'" \
+    "ControlPath=none -o ExitOnForwardFailure=yes -L \
+2000:127.0.0.1:$SSHD_PORT -o 'ServerAliveInterval 15' server" \
     "systemd: reach ssh"
 check "systemd: the forwarding is there" inside "$TOOL" connects 2000
 inside systemctl stop $service

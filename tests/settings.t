@@ -51,6 +51,9 @@ for name in FIRST_POLL GATETIME LOGLEVEL MAXLIFETIME MAXSTART POLL; do
 	done
 done
 
+refused 'AUTOSSH_POLL: "60\\r" is not allowed' \
+    AUTOSSH_POLL="$(printf '60\r')" -M 0
+
 # Blanks and a plus sign before a number are skipped, as in 1.4g.
 for value in ' 29' '+29' ' 	+29'; do
 	fresh 'exit 0'
@@ -98,6 +101,19 @@ fresh 'exit 0'
 run AUTOSSH_MAXLIFETIME=20 AUTOSSH_POLL=20 AUTOSSH_FIRST_POLL=20 -M 0 -N host
 unlike "$(log_text)" 'greater than lifetime' "a poll time of the whole lifetime"
 lines "port set to 0, monitoring disabled" -M 0
+
+# ---- what has no effect
+
+fresh 'exit 0'
+run AUTOSSH_GATE_TIME=3 AUTOSSH_PROMPT=x AUTOSSH_NTSERVICE=1 \
+    AUTOSSH_PORT="$p" -M 0 -N host
+is "$(log_text | grep 'ignored')" \
+"AUTOSSH_GATE_TIME is ignored: autossh has no such variable
+AUTOSSH_NTSERVICE=\"1\" is ignored: it takes yes
+AUTOSSH_PORT=$p counts, -M 0 is ignored" "each is worth one warning"
+fresh 'exit 0'
+run AUTOSSH_NTSERVICE=yes AUTOSSH_PORT=0 AUTOSSH_MAXSTART=1 -M 00 -N host
+unlike "$(log_text)" 'ignored' "no warning without a reason"
 
 # ---- MAXSTART
 

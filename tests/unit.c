@@ -1553,11 +1553,11 @@ test_monitor_plan(void)
 	ok(m.on && !m.echo && m.auto_port, "auto makes a loop");
 	memcpy(m.send.sa.un.sun_path, "/d/w", 5);
 	memcpy(m.back.sa.un.sun_path, "/d/r", 5);
-	monitor_name(&m, 20123);
+	monitor_name(&m, "20123");
 	is_text(m.local, "/d/w:127.0.0.1:20123", "from a socket to a port");
 	is_text(m.remote, "127.0.0.1:20123:/d/r", "and to another socket");
 	m.ipv6 = true;
-	monitor_name(&m, 32767);
+	monitor_name(&m, "32767");
 	is_text(m.local, "/d/w:[::1]:32767", "the same in IPv6");
 	is_text(m.remote, "[::1]:32767:/d/r", "in both directions");
 }
