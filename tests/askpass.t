@@ -175,7 +175,7 @@ stop
 
 # The ssh to a jump host is another process.  jump PROMPT: asks as one.
 jump() {
-	"$FAKESSH" --run -- sh -c '"$1" "$2"; echo "status $?"' sh \
+	"$TOOL" run -- sh -c '"$1" "$2"; echo "status $?"' sh \
 	    "$(private)/autossh-askpass" "$1" </dev/null
 }
 begin "ask '(u@h) Password: ' hang"
