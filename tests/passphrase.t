@@ -658,15 +658,51 @@ once_cases() {
 	is "$(($(sshd_log "^Failed") - failed))" 1 \
 	    "wrong password, asked once, -f: one attempt failed"
 
+	# No answer is sent where none is to be had.
 	begin
 	conf=$SSHD_DIR/config_password
 	failed=$(sshd_log "^Failed")
-	(umask 077 && printf '%s\n' "$OTHER" >"$dir/secret")
-	tunnel_up AUTOSSH_PASSPHRASE=file:"$dir/secret" \
-	    -o NumberOfPasswordPrompts=1
-	rejected "wrong password, asked once"
-	check "wrong password, asked once: at most three attempts failed" \
-	    [ $(($(sshd_log "^Failed") - failed)) -le 3 ]
+	tunnel_up AUTOSSH_PASSPHRASE="exec:exit 3" -f
+	wait_exit
+	wait_log "starting ssh (count 2)" 1 60
+	wait_for 60 '[ "$(log_text | grep -c "exit status 3")" -ge 2 ]'
+	pid=
+	ends "no password to be had"
+	is "$(($(sshd_log "^Failed") - failed))" 0 \
+	    "no password to be had: no empty one was sent"
+}
+
+# goes_on NAME [WORD]... [ARGUMENT]...: the server closes the connection after
+# an answer, which rejects nothing.
+goes_on() {
+	goes_on_name=$1
+	shift
+	begin
+	conf=$SSHD_DIR/config_password
+	(umask 077 && printf '%s\n' "${goes_on_secret-$SECRET}" >"$dir/secret")
+	tunnel_up AUTOSSH_PASSPHRASE=file:"$dir/secret" "$@"
+	check "$goes_on_name: goes on" wait_log "starting ssh (count 3)" 1 60
+	is "$(log_text | grep -c "^passphrase rejected")" 0 \
+	    "$goes_on_name: nothing is rejected"
+	case " $* " in
+	*" -f "*) pid= ;;
+	esac
+	ends "$goes_on_name"
+}
+
+closed_cases() {
+	goes_on "a remote command that prints a denial, -f" -f -M 0 \
+	    -o "RemoteCommand=echo 'root@server: Permission denied (x).' >&2; \
+exit 255" -o SessionType=default
+	password_method "MaxAuthTries 1" "PasswordAuthentication yes" \
+	    "KbdInteractiveAuthentication no"
+	goes_on_secret=$OTHER
+	goes_on "MaxAuthTries 1"
+	unset goes_on_secret
+	printf 'root@server: Permission denied (banner).\r\n' >"$tmp/banner"
+	password_method "Banner $tmp/banner" "PasswordAuthentication yes" \
+	    "KbdInteractiveAuthentication no" "ForceCommand exit 255"
+	goes_on "a banner like a denial, -f" -f -M 0 -o SessionType=default
 }
 
 # destination_down: the jump host takes the password, what is behind is away.
@@ -693,6 +729,9 @@ if password_server; then
 	    "KbdInteractiveAuthentication no"
 	password_cases "password"
 	once_cases
+	closed_cases
+	password_method "PasswordAuthentication yes" \
+	    "KbdInteractiveAuthentication no"
 	destination_down
 	destination_down -f
 	password_method "UsePAM yes" "PasswordAuthentication no" \
