@@ -25,7 +25,7 @@
  * ssh_words, policy_, question_, line_match) makes no system call and keeps
  * nothing.
  *
- * ections, bottom up: constants and types; systems; small helpers; log;
+ * Sections, bottom up: constants and types; systems; small helpers; log;
  * settings; command line; policy; signals; terminal; processes; private
  * directory; sockets; network, suspend; monitor; passphrase; questions;
  * answers; the helper; what ssh says; reports; pidfile and background; the ssh

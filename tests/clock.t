@@ -185,6 +185,8 @@ tests() {
 	took=$(($(now) - begin))
 	must "three tests in $took ms" [ "$took" -ge 5000 ]
 	stop
+	must "a clock that is set counts as a suspend" \
+	    [ "$(log_text | grep -c "^resumed")" -eq 0 ]
 	must "a test has failed" [ "$(starts)" -eq 1 ]
 }
 
@@ -237,11 +239,28 @@ suspended_backoff() {
 	    [ "$status $(starts)" = "0 7" ]
 }
 
+# A pause that is not yet over ends.
+suspended_pause() {
+	clock_start "exit 255" AUTOSSH_GATETIME=0 AUTOSSH_POLL=1000000 -M 0 host
+	wait_for 30 'log_text |
+	    grep -Eq "sleeping for grace time [1-9][0-9][0-9][0-9] secs"' ||
+	    give_up "no long pause"
+	before=$(starts)
+	clock_set 60 60
+	kill -USR2 "$pid"
+	must "no start" wait_starts $((before + 1))
+	must "the log does not say why" \
+	    log_has "resumed after 60 s, starting ssh"
+	stop
+}
+
 suspended_test() {
 	clock_start "forward" AUTOSSH_GATETIME=0 AUTOSSH_POLL=3000 \
 	    -M "$port" host
 	sleep_an_hour
 	must "no test" wait_log "connection ok" 1 30
+	must "the log does not say why" \
+	    log_has "resumed after 3600 s, testing the connection"
 	stop
 }
 
@@ -340,7 +359,7 @@ if moves; then
 			    "$name"
 		done
 	done
-	for name in backoff test lifetime gate; do
+	for name in backoff pause test lifetime gate; do
 		side_by_side "suspended: $name" "suspended_$name"
 	done
 	collect
