@@ -2278,20 +2278,21 @@ signals_catch_jobctl(bool on)
 }
 
 /*
- * Before the main loop: waits until FD can be read or a signal has come that
- * signals_take() tells.  Returns that, or 0.
+ * Before the main loop: waits until FD (-1: none) can be read or a signal has
+ * come that signals_take() tells.  A time of TIMEOUT_MS (-1: no limit) in which
+ * nothing comes ends it too.  Returns the signal, or 0.
  */
 static int
-signals_wait(int fd)
+signals_wait(int fd, int timeout_ms)
 {
 	struct pollfd fds[] = { { fd, POLLIN, 0 },
 		{ signal_pipe[0], POLLIN, 0 } };
-	int sig;
+	int sig, n;
 
 	do {
-		(void)poll(fds, 2, -1);
+		n = poll(fds, 2, timeout_ms);
 		sig = signals_take();
-	} while (sig == 0 && fds[0].revents == 0);
+	} while (sig == 0 && n != 0 && fds[0].revents == 0);
 	return sig;
 }
 
@@ -2603,6 +2604,9 @@ private_touch(void)
 
 /* ---- sockets: addresses, and who connects to them ---------------------- */
 
+#define PORT_WAIT_MS 5000 /* for a port that is taken at the start */
+#define PORT_RETRY_MS 100
+
 /* The loopback address with PORT, of IPv6 or IPv4. */
 static void
 address_loopback(struct address *a, bool ipv6, int port)
@@ -2634,6 +2638,41 @@ address_listen(const struct address *a)
 	if (bind(fd, &a->sa.any, a->len) == -1 || listen(fd, BACKLOG) == -1)
 		fd_close(&fd);
 	return fd;
+}
+
+/* Whether nobody listens on A.  False: errno is EADDRINUSE. */
+static bool
+address_is_free(const struct address *a)
+{
+	int on = 1;
+	int fd = socket_open(a->sa.any.sa_family, SOCK_STREAM);
+	bool taken;
+
+	if (fd == -1)
+		return true; /* it is not known to be taken */
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	taken = bind(fd, &a->sa.any, a->len) == -1 && errno == EADDRINUSE;
+	fd_close(&fd);
+	return !taken;
+}
+
+/*
+ * Before the main loop: opens a socket that listens on A, and makes sure that
+ * OTHER is free too.  While one of them is taken, most likely by an autossh
+ * that is just being ended, it tries again, but not for ever.  -1: see errno.
+ */
+static int
+address_listen_wait(const struct address *a, const struct address *other)
+{
+	int64_t end = now_ms() + PORT_WAIT_MS;
+	int fd;
+
+	for (;;) {
+		fd = address_is_free(other) ? address_listen(a) : -1;
+		if (fd != -1 || errno != EADDRINUSE || now_ms() >= end)
+			return fd;
+		signals_act(signals_wait(-1, PORT_RETRY_MS));
+	}
 }
 
 /* The address of the socket NAME in the private directory. */
@@ -3166,10 +3205,11 @@ monitor_listen(struct monitor *m, const struct monitor_port *mp)
 {
 	if (!m->on || m->echo || m->auto_port)
 		return;
-	m->listener.fd = address_listen(&m->back);
+	m->listener.fd = address_listen_wait(&m->back, &m->send);
 	if (m->listener.fd == -1)
-		die("cannot listen on %s port %d: %s",
-		    m->ipv6 ? "::1" : "127.0.0.1", mp->port + 1,
+		die("cannot use %s ports %d and %d: %s; without -M no port is "
+		    "needed",
+		    m->ipv6 ? "::1" : "127.0.0.1", mp->port, mp->port + 1,
 		    strerror(errno));
 }
 
@@ -3647,7 +3687,7 @@ line_read(int fd, char line[SECRET_MAX + 1], int *sig)
 	ssize_t got = 1;
 
 	while (n < SECRET_MAX && got != 0) {
-		if (sig != NULL && (*sig = signals_wait(fd)) != 0)
+		if (sig != NULL && (*sig = signals_wait(fd, -1)) != 0)
 			return NULL;
 		/* byte by byte: a terminal or pipe may hold more than ours */
 		got = read(fd, line + n, 1);

@@ -104,6 +104,7 @@ program: (not in PATH|not executable|a directory) | log stderr | the reason is l
 program: (not there|not there, gate 0|empty) | stderr | no failure is silent
 program: goes away | status stderr | it may come back: a failed start
 port: P\+1 is taken | stderr | no failure is silent
+port: P is taken | status starts words log stderr | ssh could not listen there, and no test would pass
 port: -M '(x|65535|65536|-1|0:|:7|1:0|1:x|1:|1:7:7|[$]P |[$][{]P[}]x|[$]P:)?' | stderr | no failure is silent
 port: -M '(0:7|1:65536|1:70000|1:0x50| \$P|\+\$P|4294967296)' | status starts words stderr | decimal digits in range, and nothing else
 port: -M '1:017' | words | numbers are decimal

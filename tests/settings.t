@@ -237,7 +237,7 @@ refused "$tmp.*[Dd]irectory" AUTOSSH_LOGFILE="$tmp" -M 0
 refused "/nowhere/pid.*No such file" AUTOSSH_PIDFILE=/nowhere/pid -M 0
 refused "$tmp.*[Dd]irectory" AUTOSSH_PIDFILE="$tmp" -M 0
 # There is no room for the temporary's name: the first reason counts.
-refused "name too long" AUTOSSH_PIDFILE="$tmp/$(printf %0255d 0)" -M 0
+refused "name too long" AUTOSSH_PIDFILE="$tmp/$(printf %0256d 0)" -M 0
 if [ "$(id -u)" -eq 0 ]; then
 	skip "a file that may not be written" "root may write everything"
 else
@@ -255,7 +255,30 @@ free_port
 holder=$!
 started_pids="$started_pids $holder"
 wait_for 10 '"$TOOL" connects $((port + 1))'
-refused "$((port + 1)).*in use" -M "$port"
+refused "$port and $((port + 1)).*in use.*without -M" -M "$port"
+# So is one that ssh needs.
+refused "$((port + 1)) and $((port + 2)).*in use.*without -M" \
+    -M $((port + 1))
+# One that is let go within 5 s is waited for.
+fresh hang
+start -M "$port" host
+sleep 0.5
+is "$(starts)" 0 "a port that is taken: waited for"
+kill "$holder"
+wait "$holder" 2>/dev/null
+forget "$holder"
+check "a port that is taken and let go: ssh is started" wait_starts 1
+stop
+fresh hang
+"$TOOL" echo $((port + 1)) &
+holder=$!
+started_pids="$started_pids $holder"
+wait_for 10 '"$TOOL" connects $((port + 1))'
+start -M "$port" host
+sleep 0.5
+kill -TERM "$pid"
+wait_exit 4
+is "$status $(starts)" "1 0" "a port that is taken: TERM ends the wait"
 kill "$holder"
 wait "$holder" 2>/dev/null
 forget "$holder"
