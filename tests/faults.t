@@ -238,6 +238,32 @@ address_changed() {
 	healed "$(now)"
 }
 
+# The same without a test that comes by itself: only the change tells.
+rare_tests() {
+	monitor=auto
+	tunnel AUTOSSH_POLL=600 AUTOSSH_FIRST_POLL=600 \
+	    AUTOSSH_STATUSFILE="$dir/status" "$@"
+	wait_log "connection ok" || give_up "no test passes"
+}
+
+address_changed_at_poll_600() {
+	rare_tests
+	in_net "$client" sh -c 'ip addr del 10.1.0.2/24 dev eth
+	    ip addr add 10.1.0.77/24 dev eth
+	    ip route replace default via 10.1.0.1'
+	down
+	healed "$(now)"
+}
+
+link_down_at_poll_600() {
+	rare_tests
+	in_net "$router" ip link set c down
+	down
+	sleep 20
+	in_net "$router" ip link set c up
+	healed "$(now)"
+}
+
 link_down() {
 	tunnel
 	in_net "$router" ip link set c down
@@ -444,7 +470,8 @@ autossh_killed() {
 # ---- all of them at once
 
 faults="session_killed server_restarted server_away traffic_dropped
-    address_changed link_down ssh_stopped ssh_ignoring_term sshd_silent
+    address_changed address_changed_at_poll_600 link_down
+    link_down_at_poll_600 ssh_stopped ssh_ignoring_term sshd_silent
     log_disk_full syslog_away no_descriptors few_descriptors no_processes
     tmp_full autossh_killed"
 program=$AUTOSSH
@@ -461,7 +488,7 @@ for fault in ${FAULTS:-$faults}; do
 done
 wait $pids
 
-note "fault                 down after its cause was gone, in seconds"
+note "fault                         down after its cause was gone, in seconds"
 for fault in ${FAULTS:-$faults}; do
 	eval "dir=\$dir_$fault"
 	result=''
@@ -479,7 +506,7 @@ for fault in ${FAULTS:-$faults}; do
 		-) seconds=- ;;
 		*) seconds=$(echo "$ms" | awk '{ printf "%.1f", $1 / 1000 }') ;;
 		esac
-		note "$(printf '%-20s %6s  %s' "$name" "$seconds" "$text")"
+		note "$(printf '%-28s %6s  %s' "$name" "$seconds" "$text")"
 		ok "$name" ;;
 	skip)
 		skip "$name" "$ms" ;;
