@@ -99,7 +99,6 @@
 #define ACCEPT_PAUSE_MS 1000 /* without descriptors, before accepting again */
 #define NOTIFY_RETRY_MS 1000 /* without room, before telling again */
 
-#define FREE_TRIES 5        /* restarts without a wait */
 #define CONNS_MAX 96        /* connections that are heard during one test */
 #define BACKLOG 128         /* connections that the kernel keeps for us */
 #define PRIVATE_CONNECT "w" /* socket that ssh listens on */
@@ -2072,28 +2071,55 @@ policy_death(
 }
 
 /*
- * What the number of tries becomes at a restart: none if the last start was
- * long enough ago, else one more.
+ * Counts quick starts in a row.  A start is quick if the one before it was
+ * SINCE_MS ago, less than 10 s or, unless a test of that ssh has passed, a
+ * tenth of POLL_S.  Returns the new number of tries.
  */
 static int
-policy_tries(int tries, int64_t since_start_ms, int64_t poll_s)
+policy_tries(int tries, int64_t since_ms, bool tested, int64_t poll_s)
 {
-	int64_t min_s = poll_s / 10 > 10 ? poll_s / 10 : 10;
+	int64_t min_s = !tested && poll_s / 10 > 10 ? poll_s / 10 : 10;
 
-	if (since_start_ms >= min_s * 1000)
+	if (since_ms >= min_s * 1000)
 		return 0;
 	return tries < INT_MAX ? tries + 1 : tries;
 }
 
-/* The wait before a start, in seconds: POLL / 100 * t * t / 3, at most POLL. */
+/*
+ * The nominal pause before a start in ms.  The first quick start comes at once,
+ * for a connection that has just broken; the next after 2 s; then the square of
+ * 1.4g's rule, but 10 s at least, since sshd (PerSourcePenalties, from 9.8 on)
+ * shuts an address out that fails to log in four times in 20 s.
+ */
 static int64_t
-policy_backoff(int tries, int64_t poll_s)
+policy_pause_ms(int tries, int64_t poll_s)
 {
-	int64_t t = tries - FREE_TRIES;
+	int64_t t = tries - INT64_C(2);
+	int64_t pause_ms;
 
-	if (t <= 0)
+	if (tries <= 1)
 		return 0;
-	return t * t >= 300 ? poll_s : poll_s * t * t / 300;
+	if (tries == 2)
+		pause_ms = 2000;
+	else if (t * t >= 300)
+		pause_ms = poll_s * 1000;
+	else
+		pause_ms = poll_s * 1000 * t * t / 300;
+	if (tries > 2 && pause_ms < 10000)
+		pause_ms = 10000;
+	return earlier(pause_ms, poll_s * 1000);
+}
+
+/*
+ * Draws from the upper half of PAUSE_MS with NUMBER, which is random: clients
+ * of one server must not come back in lock step.
+ */
+static int64_t
+policy_spread_ms(int64_t pause_ms, uint64_t number)
+{
+	uint64_t half = (uint64_t)pause_ms / 2;
+
+	return pause_ms - (int64_t)(number % (half + 1));
 }
 
 /*
@@ -5414,7 +5440,7 @@ ssh_spawn(char **argv, const char *helper, const struct signals *signals,
 
 /* What follows when ssh has gone. */
 enum want {
-	WANT_NONE,        /* how it died decides */
+	WANT_NONE,        /* its wait status decides */
 	WANT_RESTART,     /* start it again, after a pause if one is due */
 	WANT_RESTART_NOW, /* start it again at once */
 	WANT_AS_FAILED,   /* what follows its exit with 255 */
@@ -5550,27 +5576,47 @@ request_exit(struct supervisor *s, int status, int64_t now)
 	enter_done(s, now);
 }
 
+/*
+ * The pause before the next start in ms.  A start that somebody asked for comes
+ * at once and is not counted.
+ */
+static int64_t
+supervisor_pause_ms(struct supervisor *s, int64_t now)
+{
+	int64_t poll_s = s->timing->poll_ms / 1000;
+	uint64_t number = 0;
+
+	if (s->starts > 0 && s->want != WANT_RESTART_NOW)
+		s->tries = policy_tries(
+		    s->tries, now - s->ssh.started, s->monitor.passed, poll_s);
+	log_msg(LOG_DEBUG, "checking for grace period, tries = %d", s->tries);
+	if (s->starts == 0 || s->want == WANT_RESTART_NOW)
+		return 0;
+	if (getentropy(&number, sizeof(number)) == -1)
+		number = 0; /* the whole pause */
+	return policy_spread_ms(policy_pause_ms(s->tries, poll_s), number);
+}
+
 /* Enters WAITING, or DONE if ssh has been started often enough. */
 static void
 enter_waiting(struct supervisor *s, int64_t now)
 {
-	int64_t poll_s = s->timing->poll_ms / 1000;
-	int64_t wait_s = 0;
+	int64_t pause_ms, pause_s;
 
 	if (s->settings->maxstart >= 0 && s->starts >= s->settings->maxstart) {
 		log_msg(LOG_INFO, "max start count reached; exiting");
 		request_exit(s, 0, now);
 		return;
 	}
-	if (s->starts > 0) {
-		s->tries = policy_tries(s->tries, now - s->ssh.started, poll_s);
-		wait_s = policy_backoff(s->tries, poll_s);
-	}
-	log_msg(LOG_DEBUG, "checking for grace period, tries = %d", s->tries);
-	if (wait_s > 0)
+	pause_ms = supervisor_pause_ms(s, now);
+	pause_s = (pause_ms + 500) / 1000;
+	if (pause_ms > 0)
 		log_msg(LOG_DEBUG, "sleeping for grace time %" PRId64 " secs",
-		    wait_s);
-	enter(s, WAITING, now + wait_s * 1000, now);
+		    pause_s);
+	if (pause_ms >= 1000)
+		log_msg(LOG_INFO, "waiting %" PRId64 " s before the next start",
+		    pause_s);
+	enter(s, WAITING, now + pause_ms, now);
 }
 
 /* Ends ssh: SIGTERM now, SIGKILL at the deadline. */
@@ -5973,7 +6019,7 @@ static const struct {
 	const char *line; /* NULL: none, or event_log() knows */
 } event_table[NEVENTS] = {
 	[EV_EXIT] = { WANT_EXIT, 1, LOG_INFO, NULL },
-	[EV_RESTART] = { WANT_RESTART, 0, LOG_INFO,
+	[EV_RESTART] = { WANT_RESTART_NOW, 0, LOG_INFO,
 	    "signalled to kill and restart ssh" },
 	[EV_TERMINAL_GONE] = { WANT_EXIT, 1, LOG_INFO,
 	    "the terminal is gone; autossh exiting" },

@@ -686,15 +686,16 @@ fuzz_policy(const uint8_t *data, size_t size)
 	poll_s = poll_s % SECONDS_MAX + 1;
 	tries &= INT_MAX;
 
-	wait = policy_backoff(tries, poll_s);
-	next = policy_backoff(tries == INT_MAX ? tries : tries + 1, poll_s);
-	must(wait >= 0 && wait <= poll_s && wait <= next);
-	must(tries > FREE_TRIES || wait == 0);
-	must(tries < FREE_TRIES + 18 || wait == poll_s);
+	wait = policy_pause_ms(tries, poll_s);
+	next = policy_pause_ms(tries == INT_MAX ? tries : tries + 1, poll_s);
+	must(wait >= 0 && wait <= poll_s * 1000 && wait <= next);
+	must((tries <= 1) == (wait == 0));
+	must(tries < 20 || wait == poll_s * 1000);
 
-	tries = policy_tries(tries, since, poll_s);
+	tries = policy_tries(tries, since, flags & 8, poll_s);
 	must(tries >= 0);
-	must((tries == 0) == (since >= 10000 && since >= poll_s / 10 * 1000));
+	must((tries == 0) ==
+	     (since >= 10000 && ((flags & 8) || since >= poll_s / 10 * 1000)));
 
 	if (!WIFEXITED(status) && !WIFSIGNALED(status))
 		return;
@@ -824,7 +825,7 @@ wire_leave(struct wire *w)
 
 /* A test has ended so: was that right? */
 static void
-wire_judge(struct wire *w, enum test_result r)
+wire_judge(struct wire *w, enum event r)
 {
 	const struct client *c;
 	bool whole = false;
@@ -835,10 +836,10 @@ wire_judge(struct wire *w, enum test_result r)
 		if (c->whole_at != NEVER)
 			whole = true;
 		/* the line came in time: it must count */
-		if (r != TEST_PASSED && c->heard && c->whole_at < c->due)
+		if (r != EV_TEST_PASSED && c->heard && c->whole_at < c->due)
 			broken("a test has failed whose line came in time");
 	}
-	if (r == TEST_PASSED && !whole)
+	if (r == EV_TEST_PASSED && !whole)
 		broken("a test has passed whose line did not come");
 	wire_leave(w);
 }
@@ -851,7 +852,7 @@ wire_run(struct wire *w)
 	struct waitset set;
 	char line[sizeof(m->line)];
 	enum test_phase before;
-	enum test_result r;
+	enum event r;
 	int turn;
 
 	for (turn = 0; turn < 4; turn++) {
@@ -866,7 +867,7 @@ wire_run(struct wire *w)
 		    (m->phase == TEST_NONE ||
 			memcmp(line, m->line, m->len) != 0))
 			wire_judge(w, r); /* by the line that was sent */
-		if (r == TEST_FAILED) {
+		if (r == EV_TEST_FAILED) {
 			monitor_reset(m);
 			monitor_start(m, w->now);
 		}

@@ -1133,42 +1133,52 @@ test_policy_tries(void)
 	static const struct {
 		int tries;
 		int64_t since_ms, poll_s;
-		int want;
+		int want, want_tested;
 	} table[] = {
-		{ 0, 0, 600, 1 },
-		{ 3, 0, 600, 4 },
-		{ 3, 59999, 600, 4 },
-		{ 3, 60000, 600, 0 },
-		{ 3, 9999, 1, 4 },
-		{ 3, 10000, 1, 0 },
-		{ 3, 9999, 100, 4 },
-		{ 3, 10000, 109, 0 },
-		{ 3, 10999, 110, 4 },
-		{ 3, 11000, 119, 0 },
-		{ 3, INT64_MAX, SECONDS_MAX, 0 },
-		{ INT_MAX - 1, 0, 600, INT_MAX },
-		{ INT_MAX, 0, 600, INT_MAX },
+		{ 0, 0, 600, 1, 1 },
+		{ 3, 0, 600, 4, 4 },
+		{ 3, 9999, 600, 4, 4 },
+		{ 3, 10000, 600, 4, 0 },
+		{ 3, 59999, 600, 4, 0 },
+		{ 3, 60000, 600, 0, 0 },
+		{ 3, 9999, 1, 4, 4 },
+		{ 3, 10000, 1, 0, 0 },
+		{ 3, 9999, 100, 4, 4 },
+		{ 3, 10000, 109, 0, 0 },
+		{ 3, 10999, 110, 4, 0 },
+		{ 3, 11000, 119, 0, 0 },
+		{ 3, INT64_MAX, SECONDS_MAX, 0, 0 },
+		{ INT_MAX - 1, 0, 600, INT_MAX, INT_MAX },
+		{ INT_MAX, 0, 600, INT_MAX, INT_MAX },
 	};
 	size_t i;
 
-	for (i = 0; i < COUNT(table); i++)
-		ok(policy_tries(table[i].tries, table[i].since_ms,
+	for (i = 0; i < COUNT(table); i++) {
+		ok(policy_tries(table[i].tries, table[i].since_ms, false,
 		       table[i].poll_s) == table[i].want,
 		    "tries: %d, %" PRId64 " ms after a start, poll %" PRId64,
 		    table[i].tries, table[i].since_ms, table[i].poll_s);
+		ok(policy_tries(table[i].tries, table[i].since_ms, true,
+		       table[i].poll_s) == table[i].want_tested,
+		    "tries: %d, %" PRId64 " ms after the start of an ssh that "
+		    "was up, poll %" PRId64,
+		    table[i].tries, table[i].since_ms, table[i].poll_s);
+	}
 }
 
 static void
-test_policy_backoff(void)
+test_policy_pause(void)
 {
 	static const struct {
 		int64_t poll_s;
-		int waits[8]; /* from try 5 on */
+		int pauses_ms[8]; /* from try 0 on */
 	} schedules[] = {
-		{ 600, { 0, 2, 8, 18, 32, 50, 72, 98 } },
-		{ 100, { 0, 0, 1, 3, 5, 8, 12, 16 } },
-		{ 10, { 0, 0, 0, 0, 0, 0, 1, 1 } },
-		{ 1, { 0, 0, 0, 0, 0, 0, 0, 0 } },
+		{ 600, { 0, 0, 2000, 10000, 10000, 18000, 32000, 50000 } },
+		{ 3000, { 0, 0, 2000, 10000, 40000, 90000, 160000, 250000 } },
+		{ 100, { 0, 0, 2000, 10000, 10000, 10000, 10000, 10000 } },
+		{ 10, { 0, 0, 2000, 10000, 10000, 10000, 10000, 10000 } },
+		{ 5, { 0, 0, 2000, 5000, 5000, 5000, 5000, 5000 } },
+		{ 1, { 0, 0, 1000, 1000, 1000, 1000, 1000, 1000 } },
 	};
 	static const int64_t polls[] = { 1, 2, 59, 600, 86400, SECONDS_MAX };
 	size_t i;
@@ -1176,30 +1186,71 @@ test_policy_backoff(void)
 
 	for (i = 0; i < COUNT(schedules); i++) {
 		for (t = 0; t < 8; t++)
-			ok(policy_backoff(t + 5, schedules[i].poll_s) ==
-				schedules[i].waits[t],
-			    "backoff: poll %" PRId64 ", try %d",
-			    schedules[i].poll_s, t + 5);
+			ok(policy_pause_ms(t, schedules[i].poll_s) ==
+				schedules[i].pauses_ms[t],
+			    "pause: poll %" PRId64 ", try %d",
+			    schedules[i].poll_s, t);
 	}
 	for (i = 0; i < COUNT(polls); i++) {
-		int64_t last = 0, wait;
+		int64_t max = polls[i] * 1000, last = 0, pause;
 		bool rises = true, bounded = true;
 
 		for (t = 0; t < 100000; t++) {
-			wait = policy_backoff(t, polls[i]);
-			rises = rises && wait >= last;
-			bounded = bounded && wait >= 0 && wait <= polls[i];
-			last = wait;
+			pause = policy_pause_ms(t, polls[i]);
+			rises = rises && pause >= last;
+			bounded = bounded && pause >= 0 && pause <= max;
+			last = pause;
 		}
-		ok(rises, "backoff: poll %" PRId64 " never falls", polls[i]);
-		ok(bounded, "backoff: poll %" PRId64 " is the most", polls[i]);
-		is_int(policy_backoff(5, polls[i]), 0, "no wait up to 5 tries");
-		is_int(policy_backoff(-1, polls[i]), 0, "nor before");
-		is_int(policy_backoff(22, polls[i]), polls[i] * 289 / 300,
-		    "the last wait below the most");
-		is_int(policy_backoff(23, polls[i]), polls[i], "the most");
-		is_int(policy_backoff(INT_MAX, polls[i]), polls[i],
+		ok(rises, "pause: poll %" PRId64 " never falls", polls[i]);
+		ok(bounded, "pause: never more than poll %" PRId64, polls[i]);
+		is_int(policy_pause_ms(19, polls[i]),
+		    max * 289 / 300 > 10000 ? max * 289 / 300
+					    : earlier(10000, max),
+		    "the last pause below POLL");
+		is_int(policy_pause_ms(20, polls[i]), max, "POLL");
+		is_int(policy_pause_ms(INT_MAX, polls[i]), max,
 		    "the greatest number of tries");
+	}
+}
+
+/* Draws fill the upper half of a pause evenly. */
+static void
+test_policy_spread(void)
+{
+	enum { DRAWS = 100000, BUCKETS = 10 };
+	static const int64_t pauses[] = { 2000, 10000, 600000,
+		SECONDS_MAX * INT64_C(1000) };
+	uint64_t number;
+	size_t i;
+	int n;
+
+	is_int(policy_spread_ms(0, 12345), 0, "no pause stays none");
+	is_int(policy_spread_ms(1, 1), 1, "a pause of 1 ms stays so");
+	is_int(policy_spread_ms(2000, 0), 2000, "the longest draw");
+	is_int(policy_spread_ms(2000, 1000), 1000, "the shortest draw");
+	is_int(policy_spread_ms(2000, 1001), 2000, "then again the longest");
+	for (i = 0; i < COUNT(pauses); i++) {
+		int64_t low = pauses[i] / 2, width = pauses[i] - low + 1;
+		int buckets[BUCKETS] = { 0 };
+		bool inside = true, even = true;
+
+		for (n = 0; n < DRAWS; n++) {
+			int64_t draw;
+
+			if (getentropy(&number, sizeof(number)) == -1)
+				exit(1);
+			draw = policy_spread_ms(pauses[i], number);
+			inside = inside && draw >= low && draw <= pauses[i];
+			if (inside)
+				buckets[(draw - low) * BUCKETS / width]++;
+		}
+		/* six standard deviations of a bucket are 570 */
+		for (n = 0; n < BUCKETS; n++)
+			even = even && buckets[n] > DRAWS / BUCKETS - 600 &&
+			       buckets[n] < DRAWS / BUCKETS + 600;
+		ok(inside, "draws of %" PRId64 " ms are in its upper half",
+		    pauses[i]);
+		ok(even, "draws of %" PRId64 " ms fill it evenly", pauses[i]);
 	}
 }
 
@@ -2516,7 +2567,7 @@ test_actions(void)
 	} table[] = {
 		{ EV_EXIT, WANT_EXIT, 1, enter_done, enter_stopping,
 		    stop_at_once },
-		{ EV_RESTART, WANT_RESTART, 0, start_now, enter_stopping,
+		{ EV_RESTART, WANT_RESTART_NOW, 0, start_now, enter_stopping,
 		    NULL },
 		{ EV_PROD, WANT_NONE, 0, start_now, test_now, NULL },
 		{ EV_TERMINAL_GONE, WANT_EXIT, 1, enter_done, enter_stopping,
@@ -2646,7 +2697,8 @@ main(void)
 	test_ntservice();
 	test_policy_death();
 	test_policy_tries();
-	test_policy_backoff();
+	test_policy_pause();
+	test_policy_spread();
 	test_signals_exit();
 	test_line_match();
 	test_address_loopback();
