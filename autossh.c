@@ -93,6 +93,7 @@
 #define NEVER INT64_MAX /* a time that does not come, in ms */
 
 #define NET_TIMEOUT_MS 15000 /* for each half of a test */
+#define LOGIN_MS 90000       /* less than sshd's LoginGraceTime, 120 s */
 #define END_GRACE_MS 3000    /* from SIGTERM to SIGKILL */
 #define KILL_WAIT_MS 1000    /* then a dying ssh is no reason not to exit */
 #define STOP_DELAY_MS 50     /* from ssh's stop to our own */
@@ -100,24 +101,21 @@
 #define NOTIFY_RETRY_MS 1000 /* without room, before telling again */
 
 #define CONNS_MAX 96        /* connections that are heard during one test */
-#define BACKLOG 128         /* connections that the kernel keeps for us */
+#define BACKLOG 1024        /* connections that the kernel keeps for us */
+#define ACCEPTS_MAX 4096    /* connections that are accepted in one go */
 #define PRIVATE_CONNECT "w" /* socket that ssh listens on */
 #define PRIVATE_LISTEN "r"  /* socket that autossh listens on */
 #define PRIVATE_SOCKET "a"  /* socket that the helper asks on */
 #define PRIVATE_LINK "autossh-askpass" /* link to ourselves */
 #define PRIVATE_PATH_MAX sizeof(((struct sockaddr_un *)0)->sun_path)
 #define PRIVATE_MAX (PRIVATE_PATH_MAX - 20) /* leaves room for a name */
-#define AUTO_PORT_MIN 20000 /* on the server, below what systems hand out */
-#define AUTO_PORT_MAX 32767
 #define WAITSET_MAX (CONNS_MAX + 2 * REQUESTS_MAX + 16)
 #define REQUESTS_MAX 8      /* prompts of ssh's that are handled at a time */
 #define STDERR_LINE_MAX 512 /* bytes of a line of ssh's that are kept */
 #define STDERR_LINES_MAX 50 /* lines that are logged, in */
 #define STDERR_WINDOW_MS 60000
-#define PROBE_FIRST_MS 1000 /* from the start to the first early test */
 #define LABEL_MAX 256
 #define METRICS_MAX (8 * (2 * LABEL_MAX + 256))
-#define FORWARD_MAX (PRIVATE_PATH_MAX + 32)
 #define LINKS_MAX 8    /* symbolic links in a row that are followed */
 #define VALUE_SHOWN 64 /* bytes of a bad value that a message repeats */
 #define TEXT_MAX 1024  /* bytes of a formatted message */
@@ -169,8 +167,11 @@ enum event {
 	EV_CHILD_GONE,    /* ssh has been reaped */
 	EV_TEST_PASSED,
 	EV_TEST_FAILED,
-	EV_UNANSWERED,      /* a server's prompt cannot be answered */
-	EV_REJECTED,        /* the answer was wrong */
+	EV_TEST_REFUSED, /* the server forbids it, so it is alive */
+	EV_TEST_VOID,    /* it could tell nothing; never leaves the monitor */
+	EV_NO_LOGIN,     /* ssh has not logged in in time */
+	EV_UNANSWERED,   /* a server's prompt cannot be answered */
+	EV_REJECTED,     /* the answer was wrong */
 	EV_NETWORK_CHANGED, /* an address has become usable */
 	EV_RESUMED,         /* the system was suspended */
 	NEVENTS
@@ -3063,70 +3064,324 @@ network_log(const struct network *n, const char *what)
 		log_msg(LOG_INFO, "network has changed, %s", what);
 }
 
-/* ---- monitor: does what we send through ssh come back? ----------------- */
+/* ---- monitor: forwardings ---------------------------------------------- */
 
-/* A connection to our listener; ours until it turns out to be a stranger's. */
+#define AUTO_PORT_MIN 20000 /* below the ports that systems hand out */
+#define AUTO_PORT_MAX 32767
+#define FORWARD_MAX (PRIVATE_PATH_MAX + 32)
+
+/* The two forwardings through which the test line goes and comes back. */
+struct forwards {
+	bool on;        /* there is a monitor */
+	bool echo;      /* an echo service returns the line */
+	bool auto_port; /* both ends here are private sockets */
+	bool ipv6;
+	bool no_remote;           /* auto_port: this ssh is given no -R */
+	struct address send_to;   /* where ssh listens */
+	struct address back_at;   /* where we listen */
+	char local[FORWARD_MAX];  /* argument of -L */
+	char remote[FORWARD_MAX]; /* argument of -R */
+};
+
+/* Derives the forwardings from -M and -6. */
+static void
+forwards_init(struct forwards *f, const struct monitor_port *mp, bool ipv6)
+{
+	const char *host = ipv6 ? "[::1]" : "127.0.0.1";
+
+	memset(f, 0, sizeof(*f));
+	f->on = mp->auto_port || mp->port != 0;
+	f->echo = mp->echo_port != 0;
+	f->auto_port = mp->auto_port;
+	f->ipv6 = ipv6;
+	if (mp->auto_port || !f->on)
+		return;
+	address_loopback(&f->send_to, ipv6, mp->port);
+	snprintf(f->local, sizeof(f->local), "%d:%s:%d", mp->port, host,
+	    f->echo ? mp->echo_port : mp->port);
+	if (f->echo)
+		return;
+	address_loopback(&f->back_at, ipv6, mp->port + 1);
+	snprintf(f->remote, sizeof(f->remote), "%d:%s:%d", mp->port, host,
+	    mp->port + 1);
+}
+
+/* Has the forwardings of private sockets meet at PORT on the server. */
+static void
+forwards_set_port(struct forwards *f, const char *port)
+{
+	const char *host = f->ipv6 ? "[::1]" : "127.0.0.1";
+
+	snprintf(f->local, sizeof(f->local), "%s:%s:%s",
+	    f->send_to.sa.un.sun_path, host, port);
+	snprintf(f->remote, sizeof(f->remote), "%s:%s:%s", host, port,
+	    f->back_at.sa.un.sun_path);
+}
+
+/*
+ * Writes the words that ssh is given for them to WORDS, NULL-terminated; the
+ * argument of each option is a word of its own.
+ */
+static void
+forwards_words(struct forwards *f, char *words[5])
+{
+	static char opt_local[] = "-L", opt_remote[] = "-R";
+	int n = 0;
+
+	if (f->on) {
+		words[n++] = opt_local;
+		words[n++] = f->local;
+	}
+	if (f->on && !f->echo && !f->no_remote) {
+		words[n++] = opt_remote;
+		words[n++] = f->remote;
+	}
+	words[n] = NULL;
+}
+
+/* ---- monitor: the test ------------------------------------------------- */
+
+#define PROBE_FIRST_MS 1000 /* from the start of ssh to the first probe */
+#define REFUSAL_GAP_MS 1000 /* from a refusal to the test that confirms it */
+
+/* A connection to our listener; ssh's until it proves to be a stranger's. */
 struct conn {
 	int fd;
-	size_t matched; /* bytes of the line that have come */
-	int64_t due;    /* when the rest must have come */
+	size_t matched;   /* bytes of the line that have come */
+	int64_t deadline; /* for the rest of it */
 };
 
-enum test_phase {
-	TEST_NONE,    /* no test is under way */
-	TEST_CONNECT, /* waiting for the connection to ssh */
-	TEST_SEND,    /* sending the line */
-	TEST_AWAIT    /* waiting for it to come back */
-};
-
-struct monitor {
-	/* constant once set up */
-	const struct timing *timing;
-	const char *message;
-	bool on;
-	bool echo;           /* the line comes back on the same connection */
-	bool auto_port;      /* both ends here are in the private directory */
-	bool ipv6;           /* both ends there are of IPv6 */
-	struct address send; /* where ssh listens */
-	struct address back; /* where we listen */
-	char local[FORWARD_MAX];  /* argument of -L; empty: none is needed */
-	char remote[FORWARD_MAX]; /* argument of -R */
-
-	bool probing; /* somebody waits to hear that the tunnel is up */
-
-	struct listener listener;
-	int64_t first_due; /* before it, a test that fails has no consequence */
-	int64_t probe_gap; /* to the next early test, in ms */
-	int64_t next_due;  /* of the next test; NEVER: none is due */
-	int64_t asked_ms;  /* timeout if an event asked for it; else 0 */
-	int64_t again_due; /* of one more after that under way; NEVER */
-
-	/* the test that is under way */
-	enum test_phase phase;
-	bool probe; /* begun before first_due */
-	bool asked; /* an event asked for it */
+/* One test.  Until first_due of the schedule it is a probe. */
+struct test {
+	enum test_phase {
+		TEST_NONE,
+		TEST_CONNECT,    /* to ssh */
+		TEST_SEND,       /* the line */
+		TEST_AWAIT_CONN, /* a connection on which it may come back */
+		TEST_AWAIT_LINE  /* the line; no new connection counts */
+	} phase;
+	bool probe;
+	bool asked;   /* an event asked for it */
+	bool foreign; /* the far end is no sshd: it sent something */
 	int64_t begun;
-	int64_t timeout_ms;
-	int64_t due; /* when a connection, or the echo, must have come; NEVER:
-			it has passed, who came in time is heard out */
-	int send_fd;
+	int64_t timeout_ms; /* for each half */
+	int64_t deadline;   /* for a connection to come */
+	int fd;             /* to ssh */
 	char line[512];
 	size_t len, sent;
 	int nconns;
-
-	bool passed;     /* a test of this ssh has */
-	int64_t good_at; /* the last one did, or this ssh was started */
-	int64_t tests, failures;
-	int64_t round_trip_ms; /* of the last test that passed; -1: none */
-	int64_t passed_wall;   /* its end, of the wall clock */
-
-	struct conn conns[CONNS_MAX]; /* [0] is the echo */
+	struct conn conns[CONNS_MAX]; /* of an echo, [0] is the one to ssh */
 };
 
+/* When tests begin, in ms. */
+struct schedule {
+	bool probing;      /* probes come before the first test */
+	int64_t first_due; /* the first test that has consequences */
+	int64_t next_due;  /* NEVER: no test comes */
+	int64_t probe_gap;
+	int64_t asked_ms;  /* timeout of the next if an event asked; else 0 */
+	int64_t again_due; /* one more after that under way; NEVER */
+};
+
+struct monitor {
+	const struct timing *timing;
+	const char *message;
+	bool ssh_on_terminal; /* ssh prints a line there for each refusal */
+	struct forwards forwards;
+	struct listener listener;
+	struct schedule schedule;
+	struct test test;
+
+	/* of this ssh */
+	bool logged_in;  /* its private socket has been seen */
+	bool answered;   /* a test has passed or been refused */
+	bool passed;     /* a test has passed */
+	bool refused;    /* the last test was refused */
+	int64_t good_at; /* the last answer, or its start, in ms */
+
+	/* of all */
+	bool warned_refused, warned_removed;
+	int64_t tests, failures;
+	int64_t round_trip_ms; /* of the last test that passed; -1: none */
+	int64_t passed_wall;   /* its end, in ms; 0: none */
+};
+
+static void
+monitor_init(struct monitor *m, const struct monitor_port *mp, bool ipv6,
+    const struct timing *timing, const char *message)
+{
+	memset(m, 0, sizeof(*m));
+	forwards_init(&m->forwards, mp, ipv6);
+	m->timing = timing;
+	m->message = message;
+	m->listener.fd = m->test.fd = -1;
+	m->schedule.next_due = m->schedule.again_due = NEVER;
+	m->schedule.probing = mp->auto_port;
+	m->round_trip_ms = -1;
+}
+
+/* Listens in the private directory.  Returns false with errno set. */
+static bool
+monitor_bind(struct monitor *m)
+{
+	fd_close(&m->listener.fd);
+	private_address(&m->forwards.send_to, PRIVATE_CONNECT);
+	m->listener.fd = private_listen(&m->forwards.back_at, PRIVATE_LISTEN);
+	return m->listener.fd != -1;
+}
+
 /*
- * Compares N bytes that came with the part of the line that is still missing.
- * Returns how many bytes of the line have come then, or -1: it is not the line.
- * What follows the whole line does not count.
+ * Prepares the private forwardings of the next ssh, with a new random port:
+ * the server's old session may still hold the last one.  Returns false with
+ * errno set.
+ */
+static bool
+monitor_new_port(struct monitor *m)
+{
+	uint32_t number;
+	char port[16];
+
+	if (getentropy(&number, sizeof(number)) == -1)
+		return false;
+	private_unlink(PRIVATE_CONNECT); /* ssh does not replace a leftover */
+	snprintf(port, sizeof(port), "%d",
+	    AUTO_PORT_MIN +
+		(int)(number % (AUTO_PORT_MAX - AUTO_PORT_MIN + 1)));
+	forwards_set_port(&m->forwards, port);
+	return true;
+}
+
+/* Listens from now on, if it is on a port; one that is taken ends autossh. */
+static void
+monitor_listen(struct monitor *m, const struct monitor_port *mp)
+{
+	struct forwards *f = &m->forwards;
+
+	if (!f->on || f->echo || f->auto_port)
+		return;
+	m->listener.fd = address_listen_wait(&f->back_at, &f->send_to);
+	if (m->listener.fd == -1)
+		die("cannot use %s ports %d and %d: %s; without -M no port is "
+		    "needed",
+		    f->ipv6 ? "::1" : "127.0.0.1", mp->port, mp->port + 1,
+		    strerror(errno));
+}
+
+/* Plans the first test of a new ssh. */
+static void
+monitor_start(struct monitor *m, int64_t now)
+{
+	struct schedule *sc = &m->schedule;
+
+	m->logged_in = m->answered = m->passed = m->refused = false;
+	m->good_at = now;
+	sc->next_due = sc->again_due = NEVER;
+	sc->asked_ms = 0;
+	if (!m->forwards.on)
+		return;
+	sc->first_due = now + m->timing->first_ms;
+	sc->probe_gap = PROBE_FIRST_MS;
+	sc->next_due = sc->probing ? earlier(now + sc->probe_gap, sc->first_due)
+				   : sc->first_due;
+}
+
+/* Closes what the test under way has open. */
+static void
+test_close(struct test *t)
+{
+	while (t->nconns > 0)
+		fd_close(&t->conns[--t->nconns].fd);
+	fd_close(&t->fd);
+	t->phase = TEST_NONE;
+}
+
+/* ssh is gone or going: there is nothing to test. */
+static void
+monitor_reset(struct monitor *m)
+{
+	test_close(&m->test);
+	m->schedule.next_due = NEVER;
+}
+
+/* Has a test that is no probe begin now; a probe under way makes room. */
+static void
+monitor_test_now(struct monitor *m, int64_t now)
+{
+	struct schedule *sc = &m->schedule;
+
+	if (sc->next_due == NEVER && m->test.phase == TEST_NONE)
+		return;
+	sc->first_due = earlier(sc->first_due, now);
+	if (m->test.phase == TEST_NONE)
+		sc->next_due = now;
+}
+
+/*
+ * Has a test with timeout TIMEOUT_MS begin now, because something has happened.
+ * One that is under way goes on for as long as the new one might take, as the
+ * kernel may be about to mend the connection; another follows it.  Returns
+ * false if there is nothing to test.
+ */
+static bool
+monitor_ask(struct monitor *m, int64_t timeout_ms, int64_t now)
+{
+	struct schedule *sc = &m->schedule;
+	struct test *t = &m->test;
+	int i;
+
+	if (sc->next_due == NEVER && t->phase == TEST_NONE)
+		return false;
+	sc->asked_ms = timeout_ms;
+	if (t->phase == TEST_NONE) {
+		sc->next_due = now;
+		return true;
+	}
+	sc->again_due =
+	    now > t->begun + NETWORK_GAP_MS ? now : t->begun + NETWORK_GAP_MS;
+	t->deadline = earlier(t->deadline, now + timeout_ms);
+	for (i = 0; i < t->nconns; i++)
+		t->conns[i].deadline =
+		    earlier(t->conns[i].deadline, now + timeout_ms);
+	return true;
+}
+
+/* Begins the test under way again: its time did not count. */
+static void
+monitor_repeat(struct monitor *m, int64_t now)
+{
+	if (m->test.phase == TEST_NONE)
+		return;
+	test_close(&m->test);
+	m->schedule.next_due = now;
+}
+
+/*
+ * Writes the line of a new test: host, program, pid, a number that nobody can
+ * guess, message.  Returns false if the system gives no random number.
+ */
+static bool
+test_make_line(struct test *t, const char *message)
+{
+	char host[256];
+	uint64_t number;
+
+	if (getentropy(&number, sizeof(number)) == -1)
+		return false;
+	if (gethostname(host, sizeof(host)) == -1)
+		snprintf(host, sizeof(host), "localhost");
+	host[sizeof(host) - 1] = '\0';
+	/* fits: host and message are bounded */
+	t->len = (size_t)snprintf(t->line, sizeof(t->line),
+	    "%s autossh %ld %" PRIu64 " %s\r\n", host, (long)getpid(),
+	    number >> 1, message);
+	t->sent = 0;
+	return true;
+}
+
+/*
+ * Compares N bytes that came with what is missing of the line.  Returns how
+ * many bytes of the line have come, or -1: it is not the line.  Bytes after
+ * its end are ignored.
  */
 static ssize_t
 line_match(
@@ -3140,11 +3395,52 @@ line_match(
 }
 
 /*
+ * Whether a failure of the test under way has no consequence.  One that an
+ * event asked for has one, except that ssh may still be logging in.
+ */
+static bool
+test_is_harmless(const struct test *t)
+{
+	return t->probe && (!t->asked || t->phase <= TEST_CONNECT);
+}
+
+/* The reason of a failed test is of interest only if the failure counts. */
+static int
+test_log_level(const struct test *t)
+{
+	return test_is_harmless(t) ? LOG_DEBUG : LOG_INFO;
+}
+
+static enum event
+test_fail(const struct test *t, const char *what, int error)
+{
+	log_msg(test_log_level(t), "%s: %s", what, strerror(error));
+	return EV_TEST_FAILED;
+}
+
+/* Begins a test.  EV_TEST_FAILED: it could not even begin. */
+static enum event
+test_begin(struct test *t, const struct forwards *f, const char *message)
+{
+	t->foreign = false;
+	if (!test_make_line(t, message))
+		return test_fail(t, "no random number", errno);
+	t->fd = socket_open(f->send_to.sa.any.sa_family, SOCK_STREAM);
+	if (t->fd == -1)
+		return test_fail(t, "no socket for a test", errno);
+	t->phase = TEST_CONNECT;
+	if (connect(t->fd, &f->send_to.sa.any, f->send_to.len) == -1 &&
+	    errno != EINPROGRESS && errno != EINTR)
+		return test_fail(t, "cannot connect to ssh", errno);
+	return EV_NONE;
+}
+
+/*
  * Whether FD is connected to itself, as TCP allows when nothing listens on a
  * port and the kernel chooses the same one for this end.
  */
 static bool
-fd_meets_itself(int fd)
+fd_is_own_peer(int fd)
 {
 	struct address here, there;
 
@@ -3157,487 +3453,392 @@ fd_meets_itself(int fd)
 	       memcmp(&here.sa, &there.sa, here.len) == 0;
 }
 
-/* Moves both local ends into the private directory. */
-static bool
-monitor_bind(struct monitor *m)
-{
-	fd_close(&m->listener.fd);
-	private_address(&m->send, PRIVATE_CONNECT);
-	m->listener.fd = private_listen(&m->back, PRIVATE_LISTEN);
-	return m->listener.fd != -1;
-}
-
-/* Names the forwardings of a private monitor, with PORT on the server. */
-static void
-monitor_name(struct monitor *m, const char *port)
-{
-	const char *host = m->ipv6 ? "[::1]" : "127.0.0.1";
-
-	snprintf(m->local, sizeof(m->local), "%s:%s:%s", m->send.sa.un.sun_path,
-	    host, port);
-	snprintf(m->remote, sizeof(m->remote), "%s:%s:%s", host, port,
-	    m->back.sa.un.sun_path);
-}
-
-/*
- * Chooses the port between the ends on the server.  Another one for every ssh,
- * so that a port that is still held for the last one cannot block this one.
- */
-static bool
-monitor_choose(struct monitor *m)
-{
-	uint32_t number;
-	char port[16];
-
-	if (getentropy(&number, sizeof(number)) == -1)
-		return false;
-	private_unlink(PRIVATE_CONNECT); /* ssh does not replace a leftover */
-	snprintf(port, sizeof(port), "%d",
-	    AUTO_PORT_MIN +
-		(int)(number % (AUTO_PORT_MAX - AUTO_PORT_MIN + 1)));
-	monitor_name(m, port);
-	return true;
-}
-
-/* Decides what the monitor needs, given what -M says and whether -6 was. */
-static void
-monitor_plan(struct monitor *m, const struct monitor_port *mp, bool ipv6)
-{
-	const char *host = ipv6 ? "[::1]" : "127.0.0.1";
-
-	memset(m, 0, sizeof(*m));
-	m->listener.fd = m->send_fd = -1;
-	m->next_due = m->again_due = NEVER;
-	m->round_trip_ms = -1;
-	m->auto_port = mp->auto_port;
-	m->ipv6 = ipv6;
-	m->on = mp->auto_port || mp->port != 0;
-	m->echo = mp->echo_port != 0;
-	if (m->auto_port || !m->on)
-		return;
-	address_loopback(&m->send, ipv6, mp->port);
-	snprintf(m->local, sizeof(m->local), "%d:%s:%d", mp->port, host,
-	    m->echo ? mp->echo_port : mp->port);
-	if (m->echo)
-		return;
-	address_loopback(&m->back, ipv6, mp->port + 1);
-	snprintf(m->remote, sizeof(m->remote), "%d:%s:%d", mp->port, host,
-	    mp->port + 1);
-}
-
-/* Listens from now on, if it is on a port; one that is taken ends autossh. */
-static void
-monitor_listen(struct monitor *m, const struct monitor_port *mp)
-{
-	if (!m->on || m->echo || m->auto_port)
-		return;
-	m->listener.fd = address_listen_wait(&m->back, &m->send);
-	if (m->listener.fd == -1)
-		die("cannot use %s ports %d and %d: %s; without -M no port is "
-		    "needed",
-		    m->ipv6 ? "::1" : "127.0.0.1", mp->port, mp->port + 1,
-		    strerror(errno));
-}
-
-static void
-conn_drop(struct monitor *m, int i)
-{
-	if (!m->echo) /* else it is send_fd, which test_close() closes */
-		fd_close(&m->conns[i].fd);
-	m->conns[i] = m->conns[--m->nconns];
-}
-
-/* Ends the test that is under way, if any. */
-static void
-test_close(struct monitor *m)
-{
-	while (m->nconns > 0)
-		conn_drop(m, m->nconns - 1);
-	fd_close(&m->send_fd);
-	m->phase = TEST_NONE;
-}
-
-/* Plans the first test of a new ssh. */
-static void
-monitor_start(struct monitor *m, int64_t now)
-{
-	m->passed = false;
-	m->good_at = now;
-	m->next_due = m->again_due = NEVER;
-	m->asked_ms = 0;
-	if (!m->on)
-		return;
-	m->first_due = now + m->timing->first_ms;
-	m->probe_gap = PROBE_FIRST_MS;
-	m->next_due = m->probing ? earlier(now + m->probe_gap, m->first_due)
-				 : m->first_due;
-}
-
-/* ssh is gone or going: there is nothing to test. */
-static void
-monitor_reset(struct monitor *m)
-{
-	test_close(m);
-	m->next_due = NEVER;
-}
-
-/*
- * Has the next test begin now, and be no early one: one that is under way and
- * early is begun again by monitor_run().
- */
-static void
-monitor_hurry(struct monitor *m, int64_t now)
-{
-	if (m->next_due == NEVER && m->phase == TEST_NONE)
-		return;
-	m->first_due = earlier(m->first_due, now);
-	if (m->phase == TEST_NONE)
-		m->next_due = now;
-}
-
-/*
- * Has a test with timeout TIMEOUT_MS begin now, because something has happened.
- * One that is under way goes on for as long as the new one might take, as the
- * kernel may be about to mend the connection; another follows it.  Returns
- * false if there is nothing to test.
- */
-static bool
-monitor_ask(struct monitor *m, int64_t timeout_ms, int64_t now)
-{
-	int i;
-
-	if (m->next_due == NEVER && m->phase == TEST_NONE)
-		return false;
-	m->asked_ms = timeout_ms;
-	if (m->phase == TEST_NONE) {
-		m->next_due = now;
-		return true;
-	}
-	m->again_due =
-	    now > m->begun + NETWORK_GAP_MS ? now : m->begun + NETWORK_GAP_MS;
-	if (m->due != NEVER)
-		m->due = earlier(m->due, now + timeout_ms);
-	for (i = 0; i < m->nconns; i++)
-		m->conns[i].due = earlier(m->conns[i].due, now + timeout_ms);
-	return true;
-}
-
-/*
- * Drops the test under way and has a new one begin: its time did not count,
- * since we were stopped, or it was an early one when a real one is due.
- */
-static void
-monitor_repeat(struct monitor *m, int64_t now)
-{
-	if (m->phase == TEST_NONE)
-		return;
-	test_close(m);
-	m->next_due = now;
-}
-
-/*
- * Writes the line of a new test: host, program, pid, a number that nobody can
- * guess, message.  Returns false if the system has no random number to give.
- */
-static bool
-test_line(struct monitor *m)
-{
-	char host[256];
-	uint64_t number;
-	int n;
-
-	if (getentropy(&number, sizeof(number)) == -1)
-		return false;
-	if (gethostname(host, sizeof(host)) == -1)
-		snprintf(host, sizeof(host), "localhost");
-	host[sizeof(host) - 1] = '\0';
-	n = snprintf(m->line, sizeof(m->line),
-	    "%s autossh %ld %" PRIu64 " %s\r\n", host, (long)getpid(),
-	    number >> 1, m->message);
-	m->len = (size_t)n; /* fits: host and message are bounded */
-	m->sent = 0;
-	return true;
-}
-
-/*
- * Whether a failure of the test under way has no consequence.  One that an
- * event asked for has one, except that ssh may still be logging in.
- */
-static bool
-test_is_harmless(const struct monitor *m)
-{
-	return m->probe && (!m->asked || m->phase <= TEST_CONNECT);
-}
-
-/* How important it is why the test under way has failed. */
-static int
-test_level(const struct monitor *m)
-{
-	return test_is_harmless(m) ? LOG_DEBUG : LOG_INFO;
-}
-
-/* Begins a test.  EV_TEST_FAILED: it could not even begin. */
-static enum event
-test_begin(struct monitor *m, int64_t now)
-{
-	m->next_due = NEVER;
-	m->begun = now;
-	m->probe = now < m->first_due;
-	m->timeout_ms = m->timing->timeout_ms;
-	m->asked = m->asked_ms != 0;
-	if (m->asked)
-		m->timeout_ms = m->asked_ms;
-	else if (m->probe)
-		m->timeout_ms = earlier(m->timeout_ms, 2 * m->probe_gap);
-	m->asked_ms = 0;
-	m->due = now + m->timeout_ms * (m->echo ? 2 : 1);
-	if (!test_line(m)) {
-		log_msg(test_level(m), "no random number: %s", strerror(errno));
-		return EV_TEST_FAILED;
-	}
-	m->send_fd = socket_open(m->send.sa.any.sa_family, SOCK_STREAM);
-	if (m->send_fd == -1) {
-		log_msg(
-		    test_level(m), "no socket for a test: %s", strerror(errno));
-		return EV_TEST_FAILED;
-	}
-	m->phase = TEST_CONNECT;
-	if (connect(m->send_fd, &m->send.sa.any, m->send.len) == -1 &&
-	    errno != EINPROGRESS && errno != EINTR) {
-		log_msg(test_level(m), "cannot connect to ssh: %s",
-		    strerror(errno));
-		return EV_TEST_FAILED;
-	}
-	return EV_NONE;
-}
-
 /* Sees whether the connection to ssh has been made. */
 static enum event
-test_connected(struct monitor *m, const struct waitset *set)
+test_connect(struct test *t, const struct waitset *set)
 {
 	int error = 0;
 	socklen_t len = sizeof(error);
 
-	if (!waitset_ready(set, m->send_fd))
+	if (!waitset_ready(set, t->fd))
 		return EV_NONE;
-	if (getsockopt(m->send_fd, SOL_SOCKET, SO_ERROR, &error, &len) == -1)
+	if (getsockopt(t->fd, SOL_SOCKET, SO_ERROR, &error, &len) == -1)
 		error = errno;
-	if (error == 0 && fd_meets_itself(m->send_fd))
+	if (error == 0 && fd_is_own_peer(t->fd))
 		error = ECONNREFUSED;
-	if (error != 0) {
-		log_msg(test_level(m), "cannot connect to ssh: %s",
-		    strerror(error));
-		return EV_TEST_FAILED;
-	}
-	m->phase = TEST_SEND;
+	if (error != 0)
+		return test_fail(t, "cannot connect to ssh", error);
+	t->phase = TEST_SEND;
 	return EV_NONE;
 }
 
 /* Sends what the connection takes of the line. */
 static enum event
-test_send(struct monitor *m)
+test_send(struct test *t, const struct forwards *f)
 {
 	ssize_t n =
-	    send(m->send_fd, m->line + m->sent, m->len - m->sent, MSG_NOSIGNAL);
+	    send(t->fd, t->line + t->sent, t->len - t->sent, MSG_NOSIGNAL);
 
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return EV_NONE;
-	if (n == -1) {
-		log_msg(
-		    test_level(m), "cannot send to ssh: %s", strerror(errno));
-		return EV_TEST_FAILED;
-	}
-	m->sent += (size_t)n;
-	if (m->sent < m->len)
+	if (n == -1 && f->auto_port && (errno == EPIPE || errno == ECONNRESET))
+		return EV_TEST_REFUSED;
+	if (n == -1)
+		return test_fail(t, "cannot send to ssh", errno);
+	t->sent += (size_t)n;
+	if (t->sent < t->len)
 		return EV_NONE;
-	m->phase = TEST_AWAIT;
-	if (m->echo) {
-		m->conns[0].fd = m->send_fd;
-		m->conns[0].matched = 0;
-		m->conns[0].due = m->due;
-		m->nconns = 1;
+	t->phase = TEST_AWAIT_CONN;
+	if (f->echo) {
+		t->conns[0] = (struct conn){ t->fd, 0, t->deadline };
+		t->nconns = 1;
+		t->fd = -1;
+		t->phase = TEST_AWAIT_LINE;
 	}
 	return EV_NONE;
 }
 
-/* Reads what caller I has sent.  EV_TEST_FAILED: it is not ours. */
+/*
+ * Reads the connection to ssh, on which nothing is to come.  With private
+ * sockets only sshd can end it: it has refused the forwarding.
+ */
 static enum event
-conn_read(struct monitor *m, int i)
+test_read_refusal(struct test *t, const struct waitset *set)
 {
-	struct conn *c = &m->conns[i];
-	char bytes[sizeof(m->line)];
+	char bytes[sizeof(t->line)];
+	ssize_t n;
+
+	if (t->fd == -1 || !waitset_ready(set, t->fd))
+		return EV_NONE;
+	n = read(t->fd, bytes, sizeof(bytes));
+	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+		return EV_NONE;
+	if (n > 0) {
+		t->foreign = true;
+		return EV_NONE;
+	}
+	if (!t->foreign)
+		return EV_TEST_REFUSED;
+	log_msg(test_log_level(t), "what came is not the test message");
+	return EV_TEST_FAILED;
+}
+
+static void
+conn_drop(struct test *t, int i)
+{
+	fd_close(&t->conns[i].fd);
+	t->nconns--;
+	memmove(&t->conns[i], &t->conns[i + 1],
+	    (size_t)(t->nconns - i) * sizeof(t->conns[0])); /* by age */
+}
+
+/* Reads connection I.  EV_TEST_FAILED: it is a stranger's. */
+static enum event
+conn_read(struct test *t, int i)
+{
+	struct conn *c = &t->conns[i];
+	char bytes[sizeof(t->line)];
 	ssize_t n = read(c->fd, bytes, sizeof(bytes));
 
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return EV_NONE;
 	if (n <= 0)
 		return EV_TEST_FAILED;
-	n = line_match(m->line, m->len, c->matched, bytes, (size_t)n);
+	n = line_match(t->line, t->len, c->matched, bytes, (size_t)n);
 	if (n == -1)
 		return EV_TEST_FAILED;
 	c->matched = (size_t)n;
-	return c->matched == m->len ? EV_TEST_PASSED : EV_NONE;
+	return c->matched == t->len ? EV_TEST_PASSED : EV_NONE;
 }
 
-/* The caller that has been silent for longest. */
-static int
-conn_oldest(const struct monitor *m)
-{
-	int i, oldest = 0;
-
-	for (i = 1; i < m->nconns; i++) {
-		if (m->conns[i].due < m->conns[oldest].due)
-			oldest = i;
-	}
-	return oldest;
-}
-
-/*
- * Accepts who has come.  During the first half of a test they are heard, the
- * oldest making room where there is none; else they are turned away.
- */
-static void
-monitor_accept(struct monitor *m, const struct waitset *set, int64_t now)
-{
-	bool testing = m->phase != TEST_NONE && m->due != NEVER;
-	struct conn *c;
-	int i, fd;
-
-	if (!listener_ready(&m->listener, set, now))
-		return;
-	for (i = 0; i < BACKLOG && m->nconns < CONNS_MAX; i++) {
-		fd = listener_accept(&m->listener, now);
-		if (fd == -1)
-			break;
-		if (!testing) {
-			close(fd);
-			continue;
-		}
-		c = &m->conns[m->nconns++];
-		c->fd = fd;
-		c->matched = 0;
-		c->due = now + m->timeout_ms;
-	}
-	if (m->nconns == 0)
-		return;
-	/*
-	 * Somebody waits, but no place or no descriptor was left to accept the
-	 * first: the oldest goes.  After that poll() says who still waits.
-	 */
-	if (i == 0 && (m->nconns == CONNS_MAX || m->listener.due != 0))
-		conn_drop(m, conn_oldest(m));
-	m->listener.due = 0;
-}
-
-/* Hears the conns.  Strangers are dropped; the echo has no second chance. */
+/* Reads all connections.  Strangers are dropped; an echo has failed then. */
 static enum event
-conns_read(struct monitor *m, const struct waitset *set, int64_t now)
+conns_read(struct test *t, const struct waitset *set, bool echo, int64_t now)
 {
+	enum event event;
 	int i;
 
-	for (i = m->nconns - 1; i >= 0; i--) {
-		enum event r = EV_NONE;
-
+	for (i = t->nconns - 1; i >= 0; i--) {
 		/* what has come counts, even if we are late to see it */
-		if (waitset_ready(set, m->conns[i].fd))
-			r = conn_read(m, i);
-		if (r == EV_TEST_PASSED)
-			return r;
-		if (r == EV_NONE && now < m->conns[i].due)
+		event = waitset_ready(set, t->conns[i].fd) ? conn_read(t, i)
+							   : EV_NONE;
+		if (event == EV_TEST_PASSED)
+			return event;
+		if (event == EV_NONE && now < t->conns[i].deadline)
 			continue;
-		log_msg(m->echo ? test_level(m) : LOG_DEBUG,
-		    r == EV_NONE ? "timeout waiting for the test message"
-				 : "what came is not the test message");
-		conn_drop(m, i);
-		if (m->echo)
+		log_msg(echo ? test_log_level(t) : LOG_DEBUG,
+		    event == EV_NONE ? "timeout waiting for the test message"
+				     : "what came is not the test message");
+		conn_drop(t, i);
+		if (echo)
 			return EV_TEST_FAILED;
 	}
 	return EV_NONE;
 }
 
+/*
+ * Makes room for new connections: the older half goes, of those that have sent
+ * nothing if there are such.  ssh sends as soon as it has connected, so it is
+ * among the rest.
+ */
+static void
+conns_make_room(struct test *t)
+{
+	int i, kept = 0, silent = 0, drop = (t->nconns + 1) / 2;
+
+	for (i = 0; i < t->nconns; i++)
+		silent += t->conns[i].matched == 0;
+	for (i = 0; i < t->nconns; i++) {
+		if (drop > 0 && (silent == 0 || t->conns[i].matched == 0)) {
+			fd_close(&t->conns[i].fd);
+			drop--;
+		} else {
+			t->conns[kept++] = t->conns[i];
+		}
+	}
+	t->nconns = kept;
+}
+
+/*
+ * Accepts all that wait, or the kernel's queue could overflow and delay ssh by
+ * seconds.  They are kept while a test awaits a connection, else closed.
+ */
+static void
+monitor_accept(struct monitor *m, const struct waitset *set, int64_t now)
+{
+	struct test *t = &m->test;
+	bool keep = t->phase != TEST_NONE && t->phase != TEST_AWAIT_LINE;
+	int i, fd;
+
+	if (!listener_ready(&m->listener, set, now))
+		return;
+	for (i = 0; i < ACCEPTS_MAX; i++) {
+		if (t->nconns == CONNS_MAX)
+			conns_make_room(t);
+		fd = listener_accept(&m->listener, now);
+		if (fd == -1 && m->listener.due != 0 && t->nconns > 0) {
+			/* without descriptors: give up some of our own */
+			conns_make_room(t);
+			m->listener.due = 0;
+			return;
+		}
+		if (fd == -1)
+			return;
+		if (!keep || t->nconns == CONNS_MAX)
+			close(fd);
+		else
+			t->conns[t->nconns++] =
+			    (struct conn){ fd, 0, now + t->timeout_ms };
+	}
+}
+
 static void
 monitor_prepare(const struct monitor *m, struct waitset *set)
 {
+	const struct test *t = &m->test;
 	int i;
 
 	listener_prepare(&m->listener, set);
-	if (m->phase == TEST_CONNECT || m->phase == TEST_SEND)
-		waitset_fd(set, m->send_fd, POLLOUT);
-	for (i = 0; i < m->nconns; i++) {
-		waitset_fd(set, m->conns[i].fd, POLLIN);
-		waitset_until(set, m->conns[i].due);
+	for (i = 0; i < t->nconns; i++) {
+		waitset_fd(set, t->conns[i].fd, POLLIN);
+		waitset_until(set, t->conns[i].deadline);
 	}
-	waitset_until(set, m->phase == TEST_NONE ? m->next_due : m->due);
-	if (m->phase != TEST_NONE && m->probe)
-		waitset_until(set, m->first_due);
+	if (t->phase == TEST_NONE)
+		waitset_until(set, m->schedule.next_due);
+	else if (t->phase == TEST_CONNECT || t->phase == TEST_SEND)
+		waitset_fd(set, t->fd, POLLOUT);
+	else if (m->forwards.auto_port)
+		waitset_fd(set, t->fd, POLLIN);
+	if (t->phase != TEST_NONE && t->phase != TEST_AWAIT_LINE)
+		waitset_until(set, t->deadline);
+	if (t->phase != TEST_NONE && t->probe)
+		waitset_until(set, m->schedule.first_due);
 }
 
-/* Takes the test that is under way a step further. */
+/* Takes the test under way a step further.  Else than EV_NONE, it has ended. */
 static enum event
-test_step(struct monitor *m, const struct waitset *set, int64_t now)
+test_run(struct test *t, const struct forwards *f, const struct waitset *set,
+    int64_t now)
 {
-	enum event r = EV_NONE;
+	enum event event = EV_NONE;
 
-	if (m->phase == TEST_NONE)
-		r = test_begin(m, now);
-	else if (m->phase == TEST_CONNECT)
-		r = test_connected(m, set);
-	if (r == EV_NONE && m->phase == TEST_SEND)
-		r = test_send(m);
-	if (r == EV_NONE)
-		r = conns_read(m, set, now);
-	if (r != EV_NONE || (m->due != NEVER && now < m->due))
-		return r;
-	if (m->nconns > 0) {
-		m->due = NEVER; /* hear them out, and nobody new */
-		return r;
-	}
-	log_msg(test_level(m), "timeout polling to accept read connection");
+	if (t->phase == TEST_CONNECT)
+		event = test_connect(t, set);
+	if (event == EV_NONE && t->phase == TEST_SEND)
+		event = test_send(t, f);
+	if (event == EV_NONE)
+		event = conns_read(t, set, f->echo, now);
+	if (event == EV_NONE && f->auto_port && t->phase > TEST_SEND)
+		event = test_read_refusal(t, set);
+	if (event != EV_NONE)
+		return event;
+	if (t->phase != TEST_AWAIT_LINE && now >= t->deadline)
+		t->phase = TEST_AWAIT_LINE; /* for those who came in time */
+	if (t->phase != TEST_AWAIT_LINE || t->nconns > 0)
+		return EV_NONE;
+	log_msg(test_log_level(t), "timeout polling to accept read connection");
 	return EV_TEST_FAILED;
 }
 
-/* Notes how a test has ended and plans the next.  Returns what follows. */
-static enum event
-test_end(struct monitor *m, enum event r, int64_t now)
+/*
+ * Whether ssh has logged in: with private sockets, ssh makes its own only then.
+ * Looks, and remembers.
+ */
+static bool
+monitor_sees_login(struct monitor *m)
 {
-	bool harmless = test_is_harmless(m);
-
-	test_close(m);
-	m->next_due = earlier(now + m->timing->poll_ms, m->again_due);
-	if (r == EV_TEST_FAILED && harmless) {
-		m->probe_gap += m->probe_gap / 2;
-		m->next_due = earlier(
-		    now + m->probe_gap, earlier(m->first_due, m->again_due));
-		m->again_due = NEVER;
-		return EV_NONE;
-	}
-	m->tests++;
-	if (r == EV_TEST_FAILED) {
-		m->failures++;
-		return r;
-	}
-	if (m->probe)
-		m->next_due = earlier(m->first_due, m->again_due);
-	m->again_due = NEVER;
-	m->passed = true;
-	m->good_at = now;
-	m->round_trip_ms = now - m->begun;
-	m->passed_wall = wall_ms();
-	return r;
+	if (!m->logged_in && m->forwards.auto_port)
+		m->logged_in = private_has(PRIVATE_CONNECT);
+	return m->logged_in;
 }
 
-/* EV_TEST_PASSED or EV_TEST_FAILED: a test has just ended so.  Else EV_NONE. */
+/*
+ * With private sockets, sees whether a test can tell anything.  EV_NONE: it
+ * can.  EV_TEST_FAILED: ssh has not logged in.  EV_TEST_VOID: something has
+ * removed the sockets.
+ */
+static enum event
+monitor_check_sockets(struct monitor *m)
+{
+	bool there = private_has(PRIVATE_LISTEN);
+
+	if (there && !monitor_sees_login(m)) {
+		log_msg(test_log_level(&m->test), "ssh has not logged in yet");
+		return EV_TEST_FAILED;
+	}
+	if (there && private_has(PRIVATE_CONNECT))
+		return EV_NONE;
+	if (!m->warned_removed)
+		log_msg(LOG_WARNING,
+		    "the private sockets in \"%s\" have been removed: this ssh "
+		    "is not tested any more",
+		    private_dir.path);
+	m->warned_removed = true;
+	return EV_TEST_VOID;
+}
+
+/* Begins the test that is due. */
+static enum event
+monitor_begin(struct monitor *m, int64_t now)
+{
+	struct schedule *sc = &m->schedule;
+	struct test *t = &m->test;
+	enum event event = EV_NONE;
+
+	sc->next_due = NEVER;
+	t->begun = now;
+	t->probe = now < sc->first_due;
+	t->asked = sc->asked_ms != 0;
+	t->timeout_ms = m->timing->timeout_ms;
+	if (t->asked)
+		t->timeout_ms = sc->asked_ms;
+	else if (t->probe)
+		t->timeout_ms = earlier(t->timeout_ms, 2 * sc->probe_gap);
+	sc->asked_ms = 0;
+	t->deadline = now + t->timeout_ms * (m->forwards.echo ? 2 : 1);
+	if (m->forwards.auto_port)
+		event = monitor_check_sockets(m);
+	if (event == EV_NONE)
+		event = test_begin(t, &m->forwards, m->message);
+	return event;
+}
+
+/* When the next probe is due: at growing intervals. */
+static int64_t
+schedule_probe(struct schedule *sc, int64_t now)
+{
+	sc->probe_gap += sc->probe_gap / 2;
+	return earlier(now + sc->probe_gap, sc->first_due);
+}
+
+static void
+monitor_passed(struct monitor *m, int64_t now)
+{
+	m->good_at = now;
+	m->round_trip_ms = now - m->test.begun;
+	m->passed_wall = wall_ms();
+	if (!m->passed)
+		log_msg(LOG_INFO, "tunnel is up (test took %" PRId64 " ms)",
+		    m->round_trip_ms);
+	m->answered = m->passed = true;
+	m->refused = false;
+	m->tests++;
+}
+
+/*
+ * The server has refused the test.  Just after login it may not have set up -R
+ * yet: unless this ssh has been answered before, that takes two in a row.
+ * Returns whether the refusal stands.
+ */
+static bool
+monitor_refused(struct monitor *m, int64_t now)
+{
+	bool stands = m->answered || m->refused || m->ssh_on_terminal;
+
+	m->refused = true;
+	if (!stands) {
+		m->schedule.next_due = now + REFUSAL_GAP_MS;
+		return false;
+	}
+	if (!m->warned_refused)
+		log_msg(LOG_WARNING,
+		    "the server refuses the monitor's forwarding "
+		    "(AllowTcpForwarding, PermitListen, PermitOpen), so tests "
+		    "show only that it answers; -M 0 runs without a monitor");
+	m->warned_refused = m->answered = true;
+	m->good_at = now;
+	m->tests++;
+	if (m->ssh_on_terminal)
+		m->schedule.next_due = NEVER;
+	return true;
+}
+
+/* Ends the test with EVENT and plans the next.  Returns what follows. */
+static enum event
+monitor_end(struct monitor *m, enum event event, int64_t now)
+{
+	struct schedule *sc = &m->schedule;
+	bool probe = m->test.probe;
+	bool harmless = test_is_harmless(&m->test);
+
+	test_close(&m->test);
+	sc->next_due = probe ? sc->first_due : now + m->timing->poll_ms;
+	if (event == EV_TEST_PASSED) {
+		monitor_passed(m, now);
+	} else if (event == EV_TEST_REFUSED) {
+		event = monitor_refused(m, now) ? event : EV_NONE;
+	} else if (event == EV_TEST_VOID) {
+		sc->next_due = sc->again_due = NEVER;
+		event = EV_NONE;
+	} else if (harmless) {
+		m->refused = false;
+		sc->next_due = schedule_probe(sc, now);
+		event = EV_NONE;
+	} else {
+		m->refused = false;
+		m->tests++;
+		m->failures++;
+	}
+	sc->next_due = earlier(sc->next_due, sc->again_due);
+	sc->again_due = NEVER;
+	return event;
+}
+
+/* EV_TEST_PASSED, EV_TEST_FAILED or EV_TEST_REFUSED: a test has ended so. */
 static enum event
 monitor_run(struct monitor *m, const struct waitset *set, int64_t now)
 {
-	enum event r = EV_NONE;
+	struct test *t = &m->test;
+	enum event event = EV_NONE;
 
-	if (m->phase != TEST_NONE && m->probe && now >= m->first_due)
+	if (t->phase != TEST_NONE && t->probe && now >= m->schedule.first_due)
 		monitor_repeat(m, now);
-	if (m->phase != TEST_NONE || now >= m->next_due)
-		r = test_step(m, set, now);
+	if (t->phase == TEST_NONE && now >= m->schedule.next_due)
+		event = monitor_begin(m, now);
+	if (event == EV_NONE && t->phase != TEST_NONE)
+		event = test_run(t, &m->forwards, set, now);
 	monitor_accept(m, set, now);
-	return r == EV_NONE ? r : test_end(m, r, now);
+	return event == EV_NONE ? event : monitor_end(m, event, now);
 }
 
 /* ---- passphrase sources: where the secret comes from ------------------- */
@@ -4284,7 +4485,7 @@ askpass_accept(struct askpass_server *a, const struct waitset *set, int64_t now)
 
 	if (!listener_ready(&a->listener, set, now))
 		return;
-	for (i = 0; i < BACKLOG; i++) {
+	for (i = 0; i < ACCEPTS_MAX; i++) {
 		fd = listener_accept(&a->listener, now);
 		if (fd == -1)
 			return;
@@ -5388,6 +5589,24 @@ ssh_run(struct ssh *ssh, int64_t now)
 }
 
 /*
+ * Puts ssh's arguments together in ARGV, which has room for the words of C and
+ * SSH_WORDS_ADDED.
+ */
+static void
+ssh_set_argv(char **argv, const struct settings *set, const struct cmdline *c,
+    struct forwards *f)
+{
+	bool question = c->action == CMDLINE_QUESTION;
+	char *words[5] = { NULL };
+
+	if (!question)
+		forwards_words(f, words);
+	ssh_words(argv, (char *)(uintptr_t)set->path, c, words,
+	    set->port_from == FROM_ENVIRONMENT ? 0 : c->forwards_at,
+	    set->ntservice && !c->no_command && !question);
+}
+
+/*
  * In the child: executes ssh with STDERR_FD as its standard error (-1: the
  * caller's) and, unless HELPER is NULL, that program to answer its questions.
  * Writes errno to ERROR_FD if it cannot.
@@ -5463,6 +5682,7 @@ struct supervisor {
 	int status; /* WANT_EXIT: the exit status */
 	int exit_signal;
 	int starts;
+	int gated_start; /* the start to which the gate time applies */
 	int tries;
 	int64_t started_wall; /* the last start, in ms; 0: none yet */
 	struct ssh ssh;
@@ -5489,14 +5709,15 @@ supervisor_status(const struct supervisor *s, struct status *st, int64_t now)
 	memset(st, 0, sizeof(*st));
 	st->state = s->state;
 	st->up = s->ssh.up;
-	st->monitored = m->on;
-	st->testing = m->phase != TEST_NONE;
+	st->monitored = m->forwards.on;
+	st->testing = m->test.phase != TEST_NONE;
 	st->passed = m->passed;
 	st->pid = s->ssh.pid;
 	st->starts = s->starts;
 	st->since_ms = now - s->ssh.started;
 	st->start_in_ms = s->state == WAITING ? s->deadline - now : 0;
-	st->test_in_ms = m->next_due == NEVER ? NEVER : m->next_due - now;
+	st->test_in_ms =
+	    m->schedule.next_due == NEVER ? NEVER : m->schedule.next_due - now;
 	st->last_line = s->ssh_stderr.last;
 	st->metrics.up = s->ssh.up;
 	st->metrics.starts = s->starts;
@@ -5587,8 +5808,8 @@ supervisor_pause_ms(struct supervisor *s, int64_t now)
 	uint64_t number = 0;
 
 	if (s->starts > 0 && s->want != WANT_RESTART_NOW)
-		s->tries = policy_tries(
-		    s->tries, now - s->ssh.started, s->monitor.passed, poll_s);
+		s->tries = policy_tries(s->tries, now - s->ssh.started,
+		    s->monitor.answered, poll_s);
 	log_msg(LOG_DEBUG, "checking for grace period, tries = %d", s->tries);
 	if (s->starts == 0 || s->want == WANT_RESTART_NOW)
 		return 0;
@@ -5660,13 +5881,13 @@ private_setup(struct supervisor *s, char *why, size_t size)
 	struct monitor *m = &s->monitor;
 	struct askpass_server *a = &s->askpass_server;
 
-	if ((!m->auto_port || private_has(PRIVATE_LISTEN)) &&
+	if ((!m->forwards.auto_port || private_has(PRIVATE_LISTEN)) &&
 	    (!askpass_on(a) ||
 		(private_has(PRIVATE_SOCKET) && private_has(PRIVATE_LINK))))
 		return true;
 	if (!private_create(bases, sizeof(bases) / sizeof(*bases), why, size))
 		return false;
-	if ((!m->auto_port || monitor_bind(m)) &&
+	if ((!m->forwards.auto_port || monitor_bind(m)) &&
 	    (!askpass_on(a) || askpass_bind(a, s->self)))
 		return true;
 	snprintf(why, size, "%s", strerror(errno));
@@ -5694,11 +5915,12 @@ supervisor_spawn(struct supervisor *s)
 		log_msg(LOG_ERR, "cannot make private sockets: %s", why);
 		return false;
 	}
-	if (s->monitor.auto_port && !monitor_choose(&s->monitor)) {
+	if (s->monitor.forwards.auto_port && !monitor_new_port(&s->monitor)) {
 		log_msg(LOG_ERR, "cannot choose a port: %s", strerror(errno));
 		return false;
 	}
 	private_name(PRIVATE_LINK, helper);
+	ssh_set_argv(s->argv, s->settings, s->cmd, &s->monitor.forwards);
 	supervisor_show_command(s->argv);
 	s->ssh.pid = ssh_spawn(s->argv, answers ? helper : NULL, &s->signals,
 	    s->ssh_stderr.write_fd, &s->ssh.exec_fd);
@@ -5718,12 +5940,38 @@ start_failed(struct supervisor *s, int64_t now)
 		enter_waiting(s, now);
 }
 
+/* Whether nobody can answer ssh's questions, or autossh does. */
+static bool
+login_is_unattended(const struct supervisor *s)
+{
+	return s->cmd->background || s->cmd->batch_mode ||
+	       !s->terminal.controlling || askpass_on(&s->askpass_server);
+}
+
+/*
+ * The deadline of RUNNING: without a monitor, when ssh counts as up; with a
+ * private one, which sees the login, when ssh must have logged in unless a
+ * person may still be typing.
+ */
+static int64_t
+running_deadline(const struct supervisor *s)
+{
+	const struct forwards *f = &s->monitor.forwards;
+	int64_t from = s->ssh.started;
+
+	if (!f->on && s->timing->gate_ms > 0)
+		return from + s->timing->gate_ms + 1;
+	if (!f->auto_port || !login_is_unattended(s))
+		return NEVER;
+	if (s->askpass_server.answered_at > from)
+		from = s->askpass_server.answered_at;
+	return from + LOGIN_MS;
+}
+
 /* Starts ssh: enters RUNNING. */
 static void
 start_ssh(struct supervisor *s, int64_t now)
 {
-	bool counts_as_up = !s->monitor.on && s->timing->gate_ms > 0;
-
 	s->want = WANT_NONE;
 	s->starts++;
 	s->ssh.started = now;
@@ -5740,8 +5988,7 @@ start_ssh(struct supervisor *s, int64_t now)
 	}
 	log_msg(LOG_INFO, "ssh child pid is %ld", (long)s->ssh.pid);
 	monitor_start(&s->monitor, now);
-	enter(s, RUNNING, counts_as_up ? now + s->timing->gate_ms + 1 : NEVER,
-	    now);
+	enter(s, RUNNING, running_deadline(s), now);
 }
 
 static void
@@ -5753,7 +6000,7 @@ start_now(struct supervisor *s, int64_t now)
 static void
 test_now(struct supervisor *s, int64_t now)
 {
-	monitor_hurry(&s->monitor, now);
+	monitor_test_now(&s->monitor, now);
 }
 
 /* The network has changed: a start that waits comes now. */
@@ -5802,15 +6049,24 @@ test_passed(struct supervisor *s, int64_t now)
 	tunnel_up(s, now);
 }
 
-static void
-test_failed(struct supervisor *s, int64_t now)
+/* Whether ssh must have logged in by NOW, and has not. */
+static bool
+login_overdue(struct supervisor *s, int64_t now)
 {
-	if (!s->monitor.passed)
-		log_msg(LOG_INFO,
-		    "no test of this ssh has passed: does the server allow "
-		    "forwarding (AllowTcpForwarding, PermitListen, "
-		    "PermitOpen)? -M 0 runs without a monitor");
-	enter_stopping(s, now);
+	return s->state == RUNNING && s->monitor.forwards.auto_port &&
+	       now >= running_deadline(s) && !monitor_sees_login(&s->monitor);
+}
+
+/* The deadline of RUNNING: ssh counts as up, or has logged in, or may yet. */
+static void
+running_overdue(struct supervisor *s, int64_t now)
+{
+	if (!s->monitor.forwards.on)
+		tunnel_up(s, now);
+	else if (monitor_sees_login(&s->monitor))
+		enter(s, RUNNING, NEVER, now);
+	else
+		enter(s, RUNNING, running_deadline(s), now);
 }
 
 /* Once ssh has been executed, a start in the background is complete. */
@@ -5824,7 +6080,7 @@ ssh_executed(struct supervisor *s, int64_t now)
 		notify_queue(&s->notify, text);
 		s->caller_gone = !background_ready(&s->ready_fd);
 	}
-	if (!s->monitor.on && s->timing->gate_ms == 0)
+	if (!s->monitor.forwards.on && s->timing->gate_ms == 0)
 		tunnel_up(s, now);
 }
 
@@ -5917,22 +6173,35 @@ supervisor_denied(const struct supervisor *s, int status, int64_t now)
 	const struct ssh_stderr *y = &s->ssh_stderr;
 	const struct askpass_server *a = &s->askpass_server;
 	bool not_logged_in =
-	    s->monitor.auto_port && !private_has(PRIVATE_CONNECT);
+	    s->monitor.forwards.auto_port && !private_has(PRIVATE_CONNECT);
 
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 255 ||
 	    y->read_fd == -1 || !y->last_own || a->server_answered_at == 0 ||
 	    y->last_at < a->server_answered_at)
 		return false;
-	if (!not_logged_in && (s->monitor.auto_port || s->monitor.passed ||
-				  now - a->server_answered_at > LOGIN_GRACE_MS))
+	if (!not_logged_in &&
+	    (s->monitor.forwards.auto_port || s->monitor.passed ||
+		now - a->server_answered_at > LOGIN_GRACE_MS))
 		return false;
 	return denial_matches(y->last, a->server, not_logged_in);
+}
+
+/*
+ * Whether ssh may have ended because the server refused the monitor's -R, as it
+ * does under ExitOnForwardFailure: it had logged in, and no test was answered.
+ */
+static bool
+remote_forward_suspect(struct supervisor *s)
+{
+	return WIFEXITED(s->ssh.status) && WEXITSTATUS(s->ssh.status) == 255 &&
+	       monitor_sees_login(&s->monitor) && !s->monitor.answered;
 }
 
 /* ssh has gone by itself: how it died decides. */
 static void
 child_exited(struct supervisor *s, int64_t now)
 {
+	struct forwards *f = &s->monitor.forwards;
 	int status = s->ssh.status;
 	enum verdict v;
 
@@ -5941,9 +6210,19 @@ child_exited(struct supervisor *s, int64_t now)
 		start_failed(s, now);
 		return;
 	}
-	v = policy_death(status, s->starts == 1, s->timing->gate_ms,
-	    now - s->ssh.started, s->settings->ntservice);
+	v = policy_death(status, s->starts == s->gated_start,
+	    s->timing->gate_ms, now - s->ssh.started, s->settings->ntservice);
+	if (remote_forward_suspect(s)) {
+		f->no_remote = !f->no_remote;
+		if (f->no_remote && v == VERDICT_PREMATURE) {
+			s->gated_start++;
+			v = VERDICT_RESTART;
+		}
+	}
 	supervisor_report_death(s, status, v);
+	if (f->no_remote && v == VERDICT_RESTART)
+		log_msg(LOG_INFO, "the server may have refused the monitor's "
+				  "forwarding: starting ssh without its -R");
 	if (v == VERDICT_RESTART && supervisor_denied(s, status, now)) {
 		log_msg(LOG_ERR, "passphrase rejected: the server does not "
 				 "let us in; autossh exiting");
@@ -5990,11 +6269,13 @@ static action_fn *const actions[NSTATES][NEVENTS] = {
 		[EV_LIFETIME] = enter_stopping,
 		[EV_RESTART] = enter_stopping,
 		[EV_PROD] = test_now,
-		[EV_DEADLINE] = tunnel_up,
+		[EV_DEADLINE] = running_overdue,
 		[EV_EXECUTED] = ssh_executed,
 		[EV_CHILD_GONE] = child_exited,
 		[EV_TEST_PASSED] = test_passed,
-		[EV_TEST_FAILED] = test_failed,
+		[EV_TEST_FAILED] = enter_stopping,
+		[EV_TEST_REFUSED] = test_passed,
+		[EV_NO_LOGIN] = enter_stopping,
 		[EV_UNANSWERED] = enter_stopping,
 		[EV_REJECTED] = enter_stopping,
 		[EV_NETWORK_CHANGED] = network_test,
@@ -6031,6 +6312,10 @@ static const struct {
 	[EV_TEST_FAILED] = { WANT_RESTART, 0, LOG_INFO,
 	    "port down, restarting ssh" },
 	[EV_UNANSWERED] = { WANT_AS_FAILED, 0, 0, NULL },
+	[EV_TEST_REFUSED] = { WANT_NONE, 0, LOG_DEBUG,
+	    "the server refuses the test, so the connection is alive" },
+	[EV_NO_LOGIN] = { WANT_RESTART, 0, LOG_INFO,
+	    "ssh has not logged in after 90 s, restarting ssh" },
 	[EV_REJECTED] = { WANT_EXIT, 1, LOG_ERR,
 	    "passphrase rejected: ssh asks for it again; autossh exiting" },
 };
@@ -6173,7 +6458,8 @@ supervisor_run(struct supervisor *s, int64_t now)
 		supervisor_event(s, EV_LIFETIME, now);
 	}
 	if (now >= s->deadline)
-		supervisor_event(s, EV_DEADLINE, now);
+		supervisor_event(
+		    s, login_overdue(s, now) ? EV_NO_LOGIN : EV_DEADLINE, now);
 }
 
 /* The main loop.  Returns the exit status. */
@@ -6286,34 +6572,6 @@ main_cmdline_error(const struct cmdline *c)
 	return 1;
 }
 
-/*
- * Makes ssh's arguments.  The forwardings are the monitor's own, which may
- * change from start to start.
- */
-static char **
-main_ssh_argv(
-    const struct settings *set, const struct cmdline *c, struct monitor *m)
-{
-	static char opt_local[] = "-L", opt_remote[] = "-R";
-	bool question = c->action == CMDLINE_QUESTION;
-	char *forwards[5] = { NULL };
-	char **argv =
-	    xcalloc((size_t)c->nwords + SSH_WORDS_ADDED, sizeof(*argv));
-
-	if (m->on && !question) {
-		forwards[0] = opt_local;
-		forwards[1] = m->local;
-	}
-	if (m->on && !m->echo && !question) {
-		forwards[2] = opt_remote;
-		forwards[3] = m->remote;
-	}
-	ssh_words(argv, (char *)(uintptr_t)set->path, c, forwards,
-	    set->port_from == FROM_ENVIRONMENT ? 0 : c->forwards_at,
-	    set->ntservice && !c->no_command && !question);
-	return argv;
-}
-
 /* Becomes ssh, to answer what git, completions and scripts ask it. */
 __attribute__((noreturn)) static void
 main_question(char **argv)
@@ -6376,16 +6634,16 @@ static int
 main_dry_run(struct supervisor *s)
 {
 	static const char dir[] = "/tmp/autossh-XXXXXX";
-	struct monitor *m = &s->monitor;
+	struct forwards *f = &s->monitor.forwards;
 	char *text;
 	size_t i;
 
-	if (m->auto_port) {
-		snprintf(m->send.sa.un.sun_path, PRIVATE_PATH_MAX, "%s/%s", dir,
-		    PRIVATE_CONNECT);
-		snprintf(m->back.sa.un.sun_path, PRIVATE_PATH_MAX, "%s/%s", dir,
-		    PRIVATE_LISTEN);
-		monitor_name(m, "PORT");
+	if (f->auto_port) {
+		snprintf(f->send_to.sa.un.sun_path, PRIVATE_PATH_MAX, "%s/%s",
+		    dir, PRIVATE_CONNECT);
+		snprintf(f->back_at.sa.un.sun_path, PRIVATE_PATH_MAX, "%s/%s",
+		    dir, PRIVATE_LISTEN);
+		forwards_set_port(f, "PORT");
 	}
 	text = command_text("command:", s->argv);
 	if (text == NULL)
@@ -6413,13 +6671,14 @@ static void
 main_plan(struct supervisor *s, const struct settings *set,
     const struct cmdline *cmd, const struct timing *timing)
 {
-	monitor_plan(&s->monitor, &set->port, cmd->ipv6);
-	s->monitor.timing = timing;
-	s->monitor.message = set->message;
+	monitor_init(&s->monitor, &set->port, cmd->ipv6, timing, set->message);
 	s->settings = set;
 	s->cmd = cmd;
 	s->timing = timing;
-	s->argv = main_ssh_argv(set, cmd, &s->monitor);
+	s->argv =
+	    xcalloc((size_t)cmd->nwords + SSH_WORDS_ADDED, sizeof(*s->argv));
+	ssh_set_argv(s->argv, set, cmd, &s->monitor.forwards);
+	s->gated_start = 1;
 	askpass_init(&s->askpass_server, &set->passphrase, &s->signals);
 	s->ssh_stderr.read_fd = s->ssh_stderr.write_fd = -1;
 	s->ready_fd = s->timer_fd = -1;
@@ -6443,15 +6702,17 @@ main_open(struct supervisor *s)
 	if (atexit(main_clean) != 0)
 		die("out of memory");
 	settings_check(s->settings, s->cmd->monitor, log_warning);
-	if (!s->monitor.on)
+	if (!s->monitor.forwards.on)
 		log_msg(LOG_INFO, "port set to 0, monitoring disabled");
 	timing_report(s->timing);
 	terminal_save(&s->terminal);
 	if (s->cmd->background)
 		ssh_stderr_open(&s->ssh_stderr);
 	notify_open(&s->notify, main_pid);
-	s->monitor.probing =
-	    s->notify.fd != -1 || s->settings->statusfile != NULL;
+	if (s->notify.fd != -1 || s->settings->statusfile != NULL)
+		s->monitor.schedule.probing = true;
+	s->monitor.ssh_on_terminal =
+	    s->ssh_stderr.read_fd == -1 && isatty(2) == 1;
 	monitor_listen(&s->monitor, &s->settings->port);
 	if (askpass_on(&s->askpass_server))
 		secrets_lock();

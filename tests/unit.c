@@ -794,8 +794,9 @@ static char **
 ssh_argv_read(struct cmdline *c, const char *line, const char *port,
     bool ntservice, char *buf)
 {
-	static struct monitor m;
+	static struct forwards f;
 	struct settings set;
+	char **argv;
 
 	cmdline_read(c, line, buf);
 	if (c->action != CMDLINE_RUN)
@@ -807,8 +808,10 @@ ssh_argv_read(struct cmdline *c, const char *line, const char *port,
 	setting_setenv("AUTOSSH_PORT", NULL);
 	setting_setenv("AUTOSSH_NTSERVICE", NULL);
 	setting_setenv("AUTOSSH_PATH", NULL);
-	monitor_plan(&m, &set.port, c->ipv6);
-	return main_ssh_argv(&set, c, &m);
+	forwards_init(&f, &set.port, c->ipv6);
+	argv = xcalloc((size_t)c->nwords + SSH_WORDS_ADDED, sizeof(*argv));
+	ssh_set_argv(argv, &set, c, &f);
+	return argv;
 }
 
 static void
@@ -1581,229 +1584,279 @@ test_address_loopback(void)
 }
 
 static void
-test_monitor_plan(void)
+test_forwards(void)
 {
-	static const struct monitor_port off = { false, 0, 0 };
-	static const struct monitor_port loop = { false, 20000, 0 };
-	static const struct monitor_port echo = { false, 20000, 7 };
-	static const struct monitor_port chosen = { true, 0, 0 };
-	struct monitor m;
+	static const struct {
+		struct monitor_port port;
+		bool ipv6, no_remote;
+		const char *local, *remote; /* NULL: no such word */
+	} table[] = {
+		{ { false, 0, 0 }, false, false, NULL, NULL },
+		{ { false, 20000, 0 }, false, false, "20000:127.0.0.1:20000",
+		    "20000:127.0.0.1:20001" },
+		{ { false, 20000, 0 }, true, false, "20000:[::1]:20000",
+		    "20000:[::1]:20001" },
+		{ { false, 20000, 7 }, false, false, "20000:127.0.0.1:7",
+		    NULL },
+		{ { false, 20000, 7 }, true, false, "20000:[::1]:7", NULL },
+		{ { true, 0, 0 }, false, false, "/d/w:127.0.0.1:20123",
+		    "127.0.0.1:20123:/d/r" },
+		{ { true, 0, 0 }, true, false, "/d/w:[::1]:20123",
+		    "[::1]:20123:/d/r" },
+		{ { true, 0, 0 }, false, true, "/d/w:127.0.0.1:20123", NULL },
+	};
+	struct forwards f;
+	char *words[5];
+	size_t i;
 
-	monitor_plan(&m, &off, false);
-	ok(!m.on && !m.echo && !m.auto_port, "port 0 turns the monitor off");
-	monitor_plan(&m, &loop, false);
-	ok(m.on && !m.echo && !m.auto_port, "a port makes a loop");
-	is_int(ntohs(m.send.sa.in.sin_port), 20000, "which begins at the port");
-	is_int(ntohs(m.back.sa.in.sin_port), 20001, "and ends at the next");
-	monitor_plan(&m, &echo, true);
-	ok(m.on && m.echo && !m.auto_port, "an echo port makes an echo");
-	is_int(ntohs(m.send.sa.in6.sin6_port), 20000, "at the port");
-	is_int((int64_t)m.back.len, 0, "and nothing listens here");
-
-	monitor_plan(&m, &chosen, false);
-	ok(m.on && !m.echo && m.auto_port, "auto makes a loop");
-	memcpy(m.send.sa.un.sun_path, "/d/w", 5);
-	memcpy(m.back.sa.un.sun_path, "/d/r", 5);
-	monitor_name(&m, "20123");
-	is_text(m.local, "/d/w:127.0.0.1:20123", "from a socket to a port");
-	is_text(m.remote, "127.0.0.1:20123:/d/r", "and to another socket");
-	m.ipv6 = true;
-	monitor_name(&m, "32767");
-	is_text(m.local, "/d/w:[::1]:32767", "the same in IPv6");
-	is_text(m.remote, "[::1]:32767:/d/r", "in both directions");
+	for (i = 0; i < COUNT(table); i++) {
+		forwards_init(&f, &table[i].port, table[i].ipv6);
+		f.no_remote = table[i].no_remote;
+		if (f.auto_port) {
+			memcpy(f.send_to.sa.un.sun_path, "/d/w", 5);
+			memcpy(f.back_at.sa.un.sun_path, "/d/r", 5);
+			forwards_set_port(&f, "20123");
+		}
+		forwards_words(&f, words);
+		is_text(words[0], table[i].local ? "-L" : NULL, "-L");
+		if (words[0] == NULL)
+			continue;
+		is_text(words[1], table[i].local, "its argument");
+		is_text(words[2], table[i].remote ? "-R" : NULL, "-R");
+		if (words[2] != NULL)
+			is_text(words[3], table[i].remote, "its argument");
+	}
+	forwards_init(&f, &table[1].port, false);
+	is_int(ntohs(f.send_to.sa.in.sin_port), 20000, "we connect to P");
+	is_int(ntohs(f.back_at.sa.in.sin_port), 20001, "and listen on P+1");
 }
 
-/* A monitor with a plan, and nothing open. */
-static void
-monitor_example(struct monitor *m, const struct timing *t)
-{
-	static const struct monitor_port loop = { false, 20000, 0 };
+static const struct timing monitor_timing = {
+	.first_ms = 50000, .poll_ms = 60000, .timeout_ms = 15000
+};
 
-	monitor_plan(m, &loop, false);
-	m->timing = t;
-	m->message = "";
+/* A monitor whose ssh starts at 1000; nothing is open. */
+static void
+monitor_example(struct monitor *m, bool auto_port)
+{
+	struct monitor_port mp = { auto_port, auto_port ? 0 : 20000, 0 };
+
+	monitor_init(m, &mp, false, &monitor_timing, "");
+	monitor_start(m, 1000);
 }
 
 static void
 test_monitor_prepare(void)
 {
-	static const struct timing t = { .first_ms = 50000, .poll_ms = 60000 };
+	static const struct monitor_port off = { false, 0, 0 };
 	struct monitor m;
 
-	monitor_example(&m, &t);
-	is_int(UNTIL(monitor_prepare, &m), NEVER, "no test is due without ssh");
-	monitor_start(&m, 1000);
-	is_int(UNTIL(monitor_prepare, &m), 51000,
-	    "the first test is due by FIRST_POLL");
+	monitor_example(&m, false);
+	is_int(UNTIL(monitor_prepare, &m), 51000, "the first test");
 	m.listener.due = 9000;
-	is_int(UNTIL(monitor_prepare, &m), 9000,
-	    "accepting again is due before it");
+	is_int(UNTIL(monitor_prepare, &m), 9000, "accepting again");
 	m.listener.due = 0;
-	m.phase = TEST_AWAIT;
-	m.due = 70000;
-	is_int(UNTIL(monitor_prepare, &m), 70000,
-	    "the end of a test under way is due");
-	m.probe = true;
-	is_int(UNTIL(monitor_prepare, &m), 51000, "an early test makes room");
-	m.probe = false;
-	m.nconns = 2;
-	m.conns[0].due = 65000;
-	m.conns[1].due = 66000;
-	is_int(UNTIL(monitor_prepare, &m), 65000,
-	    "the silence of a caller is due");
-	is_int(conn_oldest(&m), 0, "the first caller is the oldest");
-	m.conns[1].due = 64000;
-	is_int(conn_oldest(&m), 1, "the second caller is the oldest");
-	monitor_example(&m, &t);
-	m.on = false;
+	m.test.phase = TEST_AWAIT_CONN;
+	m.test.deadline = 70000;
+	is_int(UNTIL(monitor_prepare, &m), 70000, "the end of a test");
+	m.test.probe = true;
+	is_int(UNTIL(monitor_prepare, &m), 51000, "a probe makes room");
+	m.test.probe = false;
+	m.test.nconns = 2;
+	m.test.conns[0].deadline = 65000;
+	m.test.conns[1].deadline = 66000;
+	is_int(UNTIL(monitor_prepare, &m), 65000, "a silent connection");
+	monitor_init(&m, &off, false, &monitor_timing, "");
 	monitor_start(&m, 1000);
-	is_int(UNTIL(monitor_prepare, &m), NEVER,
-	    "no test is due without a monitor");
+	is_int(UNTIL(monitor_prepare, &m), NEVER, "no test without a monitor");
 }
 
-/* Tests that somebody waits for begin early, and have no consequence then. */
-static void
-test_monitor_early(void)
-{
-	static const struct timing t = { .first_ms = 50000, .poll_ms = 60000 };
-	static const struct timing soon = { .first_ms = 300, .poll_ms = 60000 };
-	int64_t gap = PROBE_FIRST_MS;
-	struct monitor m;
-
-	monitor_example(&m, &soon);
-	m.probing = true;
-	monitor_start(&m, 1000);
-	is_int(m.next_due, 1300, "an early test is never late");
-
-	monitor_example(&m, &t);
-	m.probing = true;
-	monitor_start(&m, 1000);
-	is_int(m.next_due, 1000 + gap, "an early test is due soon");
-	m.probe = true;
-	is_int(test_level(&m), LOG_DEBUG, "what it meets is no news");
-	is_int(test_end(&m, EV_TEST_FAILED, 2000), EV_NONE,
-	    "an early test that fails has no consequence");
-	is_int(m.next_due, 2000 + gap + gap / 2, "the next comes later");
-	is_int(m.tests + m.failures, 0, "and it does not count");
-	is_int(test_end(&m, EV_TEST_FAILED, 50900), EV_NONE, "another");
-	is_int(m.next_due, 51000, "the next is the first that counts");
-	m.begun = 50950;
-	is_int(test_end(&m, EV_TEST_PASSED, 50990), EV_TEST_PASSED,
-	    "an early test that passes is one");
-	is_int(m.next_due, 51000, "the first that counts is still due");
-	is_int(m.round_trip_ms, 40, "its round trip is known");
-	is_int(m.tests, 1, "it counts");
-	is_int(m.passed, true, "and the tunnel is known to be up");
-}
-
+/* How each end of a test is judged, and when the next is due. */
 static void
 test_monitor_end(void)
 {
-	static const struct timing t = { .first_ms = 50000, .poll_ms = 60000 };
+	static const struct {
+		const char *name;
+		bool auto_port, terminal, probe, answered, refused;
+		enum event end, want;
+		int64_t next_due;
+		int tests, failures;
+	} table[] = {
+		{ "a test passes", false, false, false, false, false,
+		    EV_TEST_PASSED, EV_TEST_PASSED, 130000, 1, 0 },
+		{ "a test fails", false, false, false, false, false,
+		    EV_TEST_FAILED, EV_TEST_FAILED, 130000, 1, 1 },
+		{ "a probe passes", true, false, true, false, false,
+		    EV_TEST_PASSED, EV_TEST_PASSED, 90000, 1, 0 },
+		{ "a probe fails", true, false, true, false, false,
+		    EV_TEST_FAILED, EV_NONE, 71500, 0, 0 },
+		{ "a first refusal", true, false, true, false, false,
+		    EV_TEST_REFUSED, EV_NONE, 71000, 0, 0 },
+		{ "a second refusal", true, false, true, false, true,
+		    EV_TEST_REFUSED, EV_TEST_REFUSED, 90000, 1, 0 },
+		{ "a first refusal when the test is due", true, false, false,
+		    false, false, EV_TEST_REFUSED, EV_NONE, 71000, 0, 0 },
+		{ "a refusal of an ssh that was answered", true, false, false,
+		    true, false, EV_TEST_REFUSED, EV_TEST_REFUSED, 130000, 1,
+		    0 },
+		{ "a refusal with a terminal", true, true, true, false, false,
+		    EV_TEST_REFUSED, EV_TEST_REFUSED, NEVER, 1, 0 },
+		{ "the sockets were removed", true, false, false, true, false,
+		    EV_TEST_VOID, EV_NONE, NEVER, 0, 0 },
+	};
 	struct monitor m;
+	size_t i;
 
-	monitor_example(&m, &t);
-	monitor_start(&m, 1000);
-	is_int(test_level(&m), LOG_INFO, "what a test meets is news");
-	m.phase = TEST_AWAIT;
-	m.begun = 51000;
-	is_int(test_end(&m, EV_TEST_PASSED, 51023), EV_TEST_PASSED,
-	    "a test passes");
-	is_int(m.next_due, 111023, "the next is due POLL after its end");
-	is_int(m.round_trip_ms, 23, "its round trip is known");
-	is_int(test_end(&m, EV_TEST_FAILED, 70000), EV_TEST_FAILED,
-	    "a test fails");
-	is_int(m.tests, 2, "both count");
-	is_int(m.failures, 1, "one as a failure");
-	is_int(m.round_trip_ms, 23, "the last round trip stays known");
-	monitor_start(&m, 80000);
-	is_int(m.passed, false, "a new ssh has passed no test");
+	for (i = 0; i < COUNT(table); i++) {
+		monitor_example(&m, table[i].auto_port);
+		m.ssh_on_terminal = table[i].terminal;
+		m.schedule.first_due = 90000;
+		m.answered = table[i].answered;
+		m.refused = table[i].refused;
+		m.test.phase = TEST_AWAIT_CONN;
+		m.test.probe = table[i].probe;
+		m.test.begun = 69977;
+		is_int(monitor_end(&m, table[i].end, 70000), table[i].want,
+		    table[i].name);
+		is_int(m.schedule.next_due, table[i].next_due,
+		    "the next test is due");
+		is_int(m.tests, table[i].tests, "tests that count");
+		is_int(m.failures, table[i].failures, "failures");
+		is_int(m.test.phase, TEST_NONE, "it is over");
+		if (table[i].end == EV_TEST_PASSED)
+			is_int(m.round_trip_ms, 23, "its round trip");
+	}
+	monitor_example(&m, true);
+	m.schedule.first_due = 70200;
+	m.test.probe = true;
+	(void)monitor_end(&m, EV_TEST_FAILED, 70000);
+	is_int(m.schedule.next_due, 70200, "no probe is due after FIRST_POLL");
 }
 
 static void
-test_monitor_hurry(void)
+test_monitor_start(void)
 {
-	static const struct timing t = { .first_ms = 50000, .poll_ms = 60000 };
 	struct monitor m;
 
-	monitor_example(&m, &t);
-	monitor_hurry(&m, 1000);
-	is_int(m.next_due, NEVER, "no test is hurried without ssh");
+	monitor_example(&m, false);
+	is_int(m.schedule.next_due, 51000, "with a port: FIRST_POLL");
+	m.schedule.probing = true;
+	monitor_start(&m, 2000);
+	is_int(m.schedule.next_due, 3000, "somebody waits: a probe");
+	monitor_example(&m, true);
+	is_int(m.schedule.next_due, 2000, "private sockets: a probe");
+	m.answered = m.refused = m.logged_in = m.passed = true;
+	monitor_start(&m, 2000);
+	ok(!m.answered && !m.refused && !m.logged_in && !m.passed,
+	    "nothing is known of a new ssh");
+}
+
+static void
+test_monitor_test_now(void)
+{
+	struct monitor m;
+
+	monitor_example(&m, false);
+	monitor_reset(&m);
+	monitor_test_now(&m, 1000);
+	is_int(m.schedule.next_due, NEVER, "no test without ssh");
 	monitor_start(&m, 1000);
-	monitor_hurry(&m, 2000);
-	is_int(m.next_due, 2000, "a planned test is hurried");
-	is_int(m.first_due, 2000, "and has its consequence");
-	m.phase = TEST_AWAIT;
-	m.next_due = NEVER;
-	monitor_hurry(&m, 3000);
-	is_int(m.phase, TEST_AWAIT, "a test under way goes on");
-	is_int(m.next_due, NEVER, "and no other is planned");
+	monitor_test_now(&m, 2000);
+	is_int(m.schedule.next_due, 2000, "a planned test begins now");
+	is_int(m.schedule.first_due, 2000, "and is no probe");
+	m.test.phase = TEST_AWAIT_CONN;
+	m.schedule.next_due = NEVER;
+	monitor_test_now(&m, 3000);
+	is_int(m.test.phase, TEST_AWAIT_CONN, "a test under way goes on");
+	is_int(m.schedule.next_due, NEVER, "and no other is planned");
 	monitor_repeat(&m, 4000);
-	is_int(m.phase, TEST_NONE, "a test under way is begun afresh");
-	is_int(m.next_due, 4000, "at once");
+	is_int(m.test.phase, TEST_NONE, "a test is begun again");
+	is_int(m.schedule.next_due, 4000, "at once");
 	monitor_start(&m, 5000);
 	monitor_repeat(&m, 6000);
-	is_int(m.next_due, 55000, "a planned test stays where it was");
+	is_int(m.schedule.next_due, 55000, "a planned test stays planned");
 }
 
 /* An event asks for a test. */
 static void
 test_monitor_ask(void)
 {
-	static const struct timing t = {
-		.first_ms = 50000, .poll_ms = 60000, .timeout_ms = 15000
-	};
 	struct monitor m;
 
-	monitor_example(&m, &t);
+	monitor_example(&m, false);
+	monitor_reset(&m);
 	is_int(monitor_ask(&m, 3000, 1000), false, "there is no ssh to test");
 	monitor_start(&m, 1000);
 	is_int(m.good_at, 1000, "ssh is good when it is started");
 	is_int(monitor_ask(&m, 3000, 2000), true, "there is one");
-	is_int(m.next_due, 2000, "the test begins now");
-	is_int(m.first_due, 51000, "ssh may still be logging in");
-	(void)test_begin(&m, 2000);
-	m.phase = TEST_CONNECT;
-	is_int(m.timeout_ms, 3000, "it has the time that was asked for");
-	is_int(test_end(&m, EV_TEST_FAILED, 2001), EV_NONE,
+	is_int(m.schedule.next_due, 2000, "the test begins now");
+	is_int(m.schedule.first_due, 51000, "ssh may still be logging in");
+	(void)monitor_begin(&m, 2000);
+	m.test.phase = TEST_CONNECT;
+	is_int(m.test.timeout_ms, 3000, "it has the time that was asked for");
+	is_int(monitor_end(&m, EV_TEST_FAILED, 2001), EV_NONE,
 	    "one that ssh has not accepted has no consequence");
 
 	is_int(monitor_ask(&m, 3000, 5000), true, "a test is asked for");
-	(void)test_begin(&m, 5000);
-	m.phase = TEST_AWAIT;
-	is_int(test_end(&m, EV_TEST_FAILED, 8000), EV_TEST_FAILED,
+	(void)monitor_begin(&m, 5000);
+	m.test.phase = TEST_AWAIT_CONN;
+	is_int(monitor_end(&m, EV_TEST_FAILED, 8000), EV_TEST_FAILED,
 	    "one that ssh has accepted has a consequence");
 
 	monitor_start(&m, 10000);
-	(void)test_begin(&m, 70000);
-	m.phase = TEST_AWAIT;
-	m.nconns = 1;
-	m.conns[0].fd = -1;
-	m.conns[0].due = 85000;
-	is_int(m.timeout_ms, 15000, "a usual test");
+	(void)monitor_begin(&m, 70000);
+	m.test.phase = TEST_AWAIT_CONN;
+	m.test.nconns = 1;
+	m.test.conns[0].fd = -1;
+	m.test.conns[0].deadline = 85000;
+	is_int(m.test.timeout_ms, 15000, "a usual test");
 	is_int(
 	    monitor_ask(&m, 3000, 71000), true, "during it one is asked for");
-	is_int(m.phase, TEST_AWAIT, "it goes on");
-	is_int(m.due, 74000, "for as long as the other may take");
-	is_int(m.conns[0].due, 74000, "and so do its connections");
-	is_int(
-	    test_end(&m, EV_TEST_PASSED, 71100), EV_TEST_PASSED, "it passes");
+	is_int(m.test.phase, TEST_AWAIT_CONN, "it goes on");
+	is_int(m.test.deadline, 74000, "for as long as the other may take");
+	is_int(m.test.conns[0].deadline, 74000, "and so do its connections");
+	is_int(monitor_end(&m, EV_TEST_PASSED, 71100), EV_TEST_PASSED,
+	    "it passes");
 	is_int(m.good_at, 71100, "which is noted");
-	is_int(m.next_due, 72000, "the next follows, 2 s after its begin");
-	(void)test_begin(&m, 72000);
-	is_int(m.timeout_ms, 3000, "with the time that was asked for");
-	(void)test_end(&m, EV_TEST_PASSED, 72100);
-	is_int(m.next_due, 132100, "and then no other");
+	is_int(m.schedule.next_due, 72000,
+	    "the next follows, 2 s after its begin");
+	(void)monitor_begin(&m, 72000);
+	is_int(m.test.timeout_ms, 3000, "with the time that was asked for");
+	(void)monitor_end(&m, EV_TEST_PASSED, 72100);
+	is_int(m.schedule.next_due, 132100, "and then no other");
 
-	(void)test_begin(&m, 140000);
-	m.phase = TEST_AWAIT;
+	(void)monitor_begin(&m, 140000);
+	m.test.phase = TEST_AWAIT_CONN;
 	(void)monitor_ask(&m, 3000, 143000);
-	is_int(m.due, 146000, "a long one goes on as well");
-	m.due = NEVER;
-	(void)monitor_ask(&m, 3000, 144000);
-	is_int(m.due, NEVER, "one that hears out stays so");
-	(void)test_end(&m, EV_TEST_PASSED, 145000);
-	is_int(m.next_due, 144000, "the next follows at once");
+	is_int(m.test.deadline, 146000, "a long one goes on as well");
+	(void)monitor_end(&m, EV_TEST_PASSED, 145000);
+	is_int(m.schedule.next_due, 143000, "the next follows at once");
+}
+
+/* Who goes when there is no room for another connection. */
+static void
+test_conns_make_room(void)
+{
+	static struct test t;
+	int i;
+
+	t.fd = -1;
+	for (i = 0; i < 6; i++)
+		t.conns[i] = (struct conn){ -1, i == 0, 100 + i };
+	t.nconns = 6;
+	conns_make_room(&t);
+	is_int(t.nconns, 3, "half of them go");
+	is_int(t.conns[0].deadline, 100, "one that has sent something stays");
+	is_int(t.conns[1].deadline, 104, "the older silent ones go");
+	for (i = 0; i < 4; i++)
+		t.conns[i] = (struct conn){ -1, 1, 100 + i };
+	t.nconns = 4;
+	conns_make_room(&t);
+	is_int(t.nconns, 2, "where all have sent something, half go too");
+	is_int(t.conns[0].deadline, 102, "the older ones");
+	t.nconns = 1;
+	conns_make_room(&t);
+	is_int(t.nconns, 0, "a single one makes room");
 }
 
 /* ---- passphrase -------------------------------------------------------- */
@@ -2576,13 +2629,15 @@ test_actions(void)
 		    stop_to_exit },
 		{ EV_LIFETIME, WANT_EXIT, 0, enter_done, enter_stopping,
 		    stop_to_exit },
-		{ EV_DEADLINE, WANT_NONE, 0, start_ssh, tunnel_up,
+		{ EV_DEADLINE, WANT_NONE, 0, start_ssh, running_overdue,
 		    stop_overdue },
 		{ EV_EXECUTED, WANT_NONE, 0, NULL, ssh_executed, ssh_executed },
 		{ EV_CHILD_GONE, WANT_NONE, 0, NULL, child_exited,
 		    ssh_stopped },
 		{ EV_TEST_PASSED, WANT_NONE, 0, NULL, test_passed, NULL },
-		{ EV_TEST_FAILED, WANT_RESTART, 0, NULL, test_failed, NULL },
+		{ EV_TEST_FAILED, WANT_RESTART, 0, NULL, enter_stopping, NULL },
+		{ EV_TEST_REFUSED, WANT_NONE, 0, NULL, test_passed, NULL },
+		{ EV_NO_LOGIN, WANT_RESTART, 0, NULL, enter_stopping, NULL },
 		{ EV_UNANSWERED, WANT_AS_FAILED, 0, NULL, enter_stopping,
 		    NULL },
 		{ EV_REJECTED, WANT_EXIT, 1, NULL, enter_stopping, NULL },
@@ -2666,7 +2721,7 @@ test_supervisor_denied(void)
 		    table[i].line);
 		s.ssh_stderr.last_at = table[i].last_at;
 		s.ssh_stderr.last_own = table[i].own;
-		s.monitor.auto_port = table[i].auto_port;
+		s.monitor.forwards.auto_port = table[i].auto_port;
 		s.monitor.passed = table[i].passed;
 		is_int(supervisor_denied(&s, table[i].status, table[i].now),
 		    table[i].want, table[i].name);
@@ -2707,12 +2762,13 @@ main(void)
 	test_network_run();
 	test_network_messages();
 	test_policy_changed_timeout();
-	test_monitor_plan();
+	test_forwards();
 	test_monitor_prepare();
-	test_monitor_early();
 	test_monitor_end();
-	test_monitor_hurry();
+	test_monitor_start();
+	test_monitor_test_now();
 	test_monitor_ask();
+	test_conns_make_room();
 	test_passphrase_parse();
 	test_passphrase_file_private();
 	test_prompt_classify();
