@@ -97,6 +97,13 @@ else
 	git_works "git by core.sshCommand" AUTOSSH_GATETIME=0 \
 	    GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=core.sshCommand \
 	    "GIT_CONFIG_VALUE_0=autossh -M 0"
+
+	# Only of what answers -G as ssh does git thinks that it knows ports.
+	begin
+	repository
+	check "git: a port in the URL" client AUTOSSH_GATETIME=0 \
+	    AUTOSSH_PATH="$tmp/port/ssh" GIT_SSH=autossh exec:git clone -q \
+	    "ssh://server:$SSHD_PORT$dir/repo.git" "$dir/clone"
 fi
 
 # ---- rsync
@@ -207,5 +214,28 @@ client AUTOSSH_GATETIME=0 AUTOSSH_PORT=0 -o "ControlPath=\"$dir/cp\"" server \
     '/bin/sh -c '"'"'exit 7'"'"''
 is "$status" 1 "ansible: a module that fails"
 "$AUTOSSH_PATH" -o "ControlPath=$dir/cp" -O exit server 2>/dev/null
+
+# ---- shell completion
+
+completion=/usr/share/bash-completion
+if missing bash || ! [ -f $completion/completions/autossh ]; then
+	skip "completion" "no bash-completion here"
+else
+	begin
+	# What bash does at TAB behind "autossh -c ": COMP_* are its own names.
+	cat >"$dir/complete" <<-'SCRIPT'
+	. $1/bash_completion
+	. $1/completions/autossh
+	COMP_WORDS=(autossh -c '')
+	COMP_CWORD=2
+	COMP_LINE='autossh -c '
+	COMP_POINT=${#COMP_LINE}
+	$(complete -p autossh | sed 's/.*-F \([^ ]*\) .*/\1/') autossh '' -c
+	printf '%s\n' "${COMPREPLY[@]}"
+	SCRIPT
+	run exec:bash "$dir/complete" "$completion"
+	is "$(sort "$dir/out")" "$("$SSH" -Q cipher | sort)" \
+	    "completion: offers ssh's ciphers"
+fi
 
 done_testing
