@@ -506,7 +506,7 @@ ListenAddress ::1" "$SSHD_DIR/sshd_config"
 	sshd_up || bail_out "$sshd_reason"
 	real -6 -o HostName=::1
 	check "-6: a test passes" wait_log "connection ok" 1 30
-	like "$(command_of 1)" "\\[::1\\]:[0-9]*' '-R' '\\[::1\\]:" \
+	like "$(command_of 1)" "\\[::1\\]:[0-9]*' -R '\\[::1\\]:" \
 	    "-6: through ::1"
 	stop
 else
