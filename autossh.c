@@ -112,10 +112,8 @@
 #define WAITSET_MAX (CONNS_MAX + 2 * REQUESTS_MAX + 16)
 #define REQUESTS_MAX 8      /* prompts of ssh's that are handled at a time */
 #define STDERR_LINE_MAX 512 /* bytes of a line of ssh's that are kept */
-#define STDERR_LINES_MAX 50 /* lines that are logged, in */
-#define STDERR_WINDOW_MS 60000
 #define LABEL_MAX 256
-#define METRICS_MAX (8 * (2 * LABEL_MAX + 256))
+#define METRICS_MAX (9 * (2 * LABEL_MAX + 256))
 #define LINKS_MAX 8    /* symbolic links in a row that are followed */
 #define VALUE_SHOWN 64 /* bytes of a bad value that a message repeats */
 #define TEXT_MAX 1024  /* bytes of a formatted message */
@@ -2044,19 +2042,21 @@ enum verdict {
 
 /*
  * What follows the death of ssh with wait status STATUS after LIVED_MS.  FIRST:
- * it was the first start.  ALWAYS: restart after status 0 too.  Status 255 is
- * ssh's own failure, 1 and 2 may be one, the others come from a remote command
- * (ssh(1), EXIT STATUS).
+ * the gate time applies to this start.  NO_SESSION: ssh -N, which never ends by
+ * itself.  ALWAYS: restart after status 0 too.  Status 255 is ssh's own
+ * failure, 1 and 2 may be, the others come from a remote command (ssh(1), EXIT
+ * STATUS).
  */
 static enum verdict
-policy_death(
-    int status, bool first, int64_t gate_ms, int64_t lived_ms, bool always)
+policy_death(int status, bool first, int64_t gate_ms, int64_t lived_ms,
+    bool no_session, bool always)
 {
 	bool gated = first && gate_ms > 0;
+	bool done = WIFEXITED(status) && WEXITSTATUS(status) == 0;
 
 	if (WIFSIGNALED(status))
 		return VERDICT_RESTART;
-	if (gated && lived_ms <= gate_ms)
+	if (gated && lived_ms <= gate_ms && !(done && !no_session))
 		return VERDICT_PREMATURE;
 	switch (WEXITSTATUS(status)) {
 	case 0:
@@ -3077,6 +3077,7 @@ struct forwards {
 	bool auto_port; /* both ends here are private sockets */
 	bool ipv6;
 	bool no_remote;           /* auto_port: this ssh is given no -R */
+	char server_port[8];      /* auto_port: where both meet on the server */
 	struct address send_to;   /* where ssh listens */
 	struct address back_at;   /* where we listen */
 	char local[FORWARD_MAX];  /* argument of -L */
@@ -3112,6 +3113,7 @@ forwards_set_port(struct forwards *f, const char *port)
 {
 	const char *host = f->ipv6 ? "[::1]" : "127.0.0.1";
 
+	snprintf(f->server_port, sizeof(f->server_port), "%s", port);
 	snprintf(f->local, sizeof(f->local), "%s:%s:%s",
 	    f->send_to.sa.un.sun_path, host, port);
 	snprintf(f->remote, sizeof(f->remote), "%s:%s:%s", host, port,
@@ -4955,21 +4957,54 @@ askpass_client_main(const char *name, const char *prompt)
 	return got == (ssize_t)n ? 0 : 1;
 }
 
-/* ---- what ssh says: to the log, where ssh has no terminal --------------- */
+/* ---- ssh's stderr: to the log, where ssh has no terminal ---------------- */
 
-/* ssh's standard error, with -f.  One pipe serves every ssh. */
+#define STDERR_LINES_MAX 50 /* lines of each kind that are logged, in */
+#define STDERR_WINDOW_MS 60000
+#define STDERR_RECENT_MS 2000 /* what ssh says before it ends is why */
+
+enum stderr_kind {
+	STDERR_OTHER,
+	STDERR_VERBOSE, /* of -v */
+	STDERR_NOTICE,  /* no reason for anything */
+	STDERR_TELLING, /* says what to mend */
+	STDERR_CLOSED   /* the server hung up before the login */
+};
+
+/* ssh's standard error.  One pipe serves every ssh. */
 struct ssh_stderr {
 	int read_fd, write_fd; /* -1: ssh has the caller's */
 	char line[STDERR_LINE_MAX];
 	size_t len;
-	bool cut;                   /* the rest of this line is left out */
-	char last[STDERR_LINE_MAX]; /* the last line of this ssh */
+	bool cut; /* the rest of this line is ignored */
+
+	/* of this ssh */
+	char monitor_port[8];       /* on the server, or "" */
+	char last[STDERR_LINE_MAX]; /* the last line, but for -v's */
 	bool last_own;   /* it ends in CR LF, as what ssh itself says does */
-	int64_t last_at; /* when it came */
-	int64_t window;  /* end of the minute that is counted; 0: none */
-	int written;     /* lines in this minute */
-	int suppressed;  /* lines too many in this minute */
+	int64_t last_at; /* when it came, in ms */
+	char words[STDERR_LINE_MAX]; /* the last line that may be a reason */
+	enum stderr_kind words_kind;
+	int64_t words_at;
+	bool forward_failed; /* ssh could not set up a forwarding */
+
+	/* why the tunnel is down; until an ssh has logged in */
+	char reason[STDERR_LINE_MAX];
+	enum stderr_kind reason_kind;
+
+	bool advised_closed, advised_forward;
+	int64_t window; /* end of the minute that is counted; 0: none */
+	struct {
+		int written, suppressed; /* lines in this minute */
+	} counts[2];                     /* [1]: of -v */
 };
+
+static void
+ssh_stderr_init(struct ssh_stderr *y)
+{
+	memset(y, 0, sizeof(*y));
+	y->read_fd = y->write_fd = -1;
+}
 
 static void
 ssh_stderr_open(struct ssh_stderr *y)
@@ -4978,27 +5013,109 @@ ssh_stderr_open(struct ssh_stderr *y)
 
 	if (pipe_open(fds) == -1)
 		die("cannot make a pipe: %s", strerror(errno));
-	/* ssh's end is to block, or ssh would lose what it says in a rush */
+	/* ssh's end blocks, or ssh would lose what it says in a rush */
 	(void)fcntl(fds[1], F_SETFL, 0);
 	y->read_fd = fds[0];
 	y->write_fd = fds[1];
 }
 
-/* Begins to count anew, and says how many lines were too many. */
+/* What a line of ssh's says (ssh.c, sshconnect.c, sshconnect2.c, kex.c). */
+static enum stderr_kind
+stderr_classify(const char *line)
+{
+	static const struct {
+		const char *text;
+		bool begins; /* the line; else it may stand anywhere */
+		enum stderr_kind kind;
+	} table[] = {
+		{ "debug1: ", true, STDERR_VERBOSE },
+		{ "debug2: ", true, STDERR_VERBOSE },
+		{ "debug3: ", true, STDERR_VERBOSE },
+		{ "Warning: Permanently added ", true, STDERR_NOTICE },
+		{ "** ", true, STDERR_NOTICE }, /* key exchange, OpenSSH 10 */
+		{ "Permission denied (", false, STDERR_TELLING },
+		{ "Too many authentication failures", false, STDERR_TELLING },
+		{ "Host key verification failed", false, STDERR_TELLING },
+		{ "Could not resolve hostname", false, STDERR_TELLING },
+		{ "Unable to negotiate with", false, STDERR_TELLING },
+		{ "Connection closed by ", true, STDERR_CLOSED },
+		{ "Connection reset by ", true, STDERR_CLOSED },
+		{ "kex_exchange_identification: ", true, STDERR_CLOSED },
+		{ "banner exchange: ", true, STDERR_CLOSED },
+	};
+	const char *found;
+	size_t i;
+
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		found = strstr(line, table[i].text);
+		if (found == line || (found != NULL && !table[i].begins))
+			return table[i].kind;
+	}
+	return STDERR_OTHER;
+}
+
+/* Whether NUMBER stands in LINE, and no digit beside it. */
+static bool
+line_has_number(const char *line, const char *number)
+{
+	size_t len = strlen(number);
+	const char *p = line;
+
+	while (len > 0 && (p = strstr(p, number)) != NULL) {
+		if ((p == line || !isdigit((unsigned char)p[-1])) &&
+		    !isdigit((unsigned char)p[len]))
+			return true;
+		p++;
+	}
+	return false;
+}
+
+/* Whether LINE says that a forwarding could not be set up (ssh.c). */
+static bool
+line_tells_forward_failure(const char *line)
+{
+	return strstr(line, "remote port forwarding failed for listen") !=
+		   NULL ||
+	       strstr(line, "Could not request local forwarding") != NULL;
+}
+
+/* Begins to count anew, and logs how many lines were too many. */
 static void
 ssh_stderr_new_window(struct ssh_stderr *y)
 {
-	if (y->suppressed > 0)
-		log_msg(LOG_INFO, "ssh: %d more lines left out", y->suppressed);
+	int suppressed = y->counts[0].suppressed + y->counts[1].suppressed;
+
+	if (suppressed > 0)
+		log_msg(LOG_INFO, "ssh: %d more lines suppressed", suppressed);
 	y->window = 0;
-	y->written = y->suppressed = 0;
+	memset(y->counts, 0, sizeof(y->counts));
 }
 
-/* A line is complete: logs it, unless there are too many. */
+/* Logs LINE, unless there are too many of its kind. */
+static void
+ssh_stderr_log(struct ssh_stderr *y, const char *line, bool verbose,
+    bool of_monitor, int64_t now)
+{
+	if (y->window == 0)
+		y->window = now + STDERR_WINDOW_MS;
+	if (y->counts[verbose].written == STDERR_LINES_MAX) {
+		y->counts[verbose].suppressed++;
+		return;
+	}
+	y->counts[verbose].written++;
+	log_msg(LOG_INFO, "%s%s%s",
+	    strncmp(line, "ssh: ", 5) == 0 ? "" : "ssh: ", line,
+	    of_monitor ? " (the monitor's own port)" : "");
+}
+
+/* A line is complete. */
 static void
 ssh_stderr_end_line(struct ssh_stderr *y, int64_t now)
 {
+	char line[STDERR_LINE_MAX];
 	bool own = y->len > 0 && y->line[y->len - 1] == '\r';
+	bool of_monitor;
+	enum stderr_kind kind;
 
 	while (y->len > 0 && strchr("\r ", y->line[y->len - 1]) != NULL)
 		y->len--;
@@ -5007,17 +5124,25 @@ ssh_stderr_end_line(struct ssh_stderr *y, int64_t now)
 	if (y->len == 0)
 		return;
 	y->len = 0;
-	escape(y->line, y->last, sizeof(y->last));
+	escape(y->line, line, sizeof(line));
+	kind = stderr_classify(line);
+	of_monitor = line_has_number(line, y->monitor_port);
+	ssh_stderr_log(y, line, kind == STDERR_VERBOSE, of_monitor, now);
+	if (kind == STDERR_VERBOSE)
+		return;
+	memcpy(y->last, line, sizeof(y->last));
 	y->last_own = own;
 	y->last_at = now;
-	if (y->window == 0)
-		y->window = now + STDERR_WINDOW_MS;
-	if (y->written < STDERR_LINES_MAX) {
-		y->written++;
-		log_msg(LOG_INFO, "ssh: %s", y->last);
-	} else {
-		y->suppressed++;
-	}
+	if (line_tells_forward_failure(line) && !of_monitor)
+		y->forward_failed = true;
+	/* the reason, not the end of the connection that followed from it */
+	if (kind == STDERR_NOTICE ||
+	    (kind == STDERR_CLOSED && y->words_kind == STDERR_TELLING &&
+		now - y->words_at <= STDERR_RECENT_MS))
+		return;
+	memcpy(y->words, line, sizeof(y->words));
+	y->words_kind = kind;
+	y->words_at = now;
 }
 
 static void
@@ -5039,7 +5164,7 @@ static void
 ssh_stderr_prepare(const struct ssh_stderr *y, struct waitset *set)
 {
 	waitset_fd(set, y->read_fd, POLLIN);
-	if (y->suppressed > 0)
+	if (y->counts[0].suppressed > 0 || y->counts[1].suppressed > 0)
 		waitset_until(set, y->window);
 }
 
@@ -5063,19 +5188,59 @@ ssh_stderr_run(struct ssh_stderr *y, int64_t now)
 	}
 }
 
-/* A new ssh has said nothing yet. */
+/* A new ssh has said nothing yet.  MONITOR_PORT: on the server, or "". */
 static void
-ssh_stderr_start(struct ssh_stderr *y)
+ssh_stderr_start(struct ssh_stderr *y, const char *monitor_port)
 {
-	y->last[0] = '\0';
+	snprintf(y->monitor_port, sizeof(y->monitor_port), "%s", monitor_port);
+	y->last[0] = y->words[0] = '\0';
+	y->forward_failed = false;
 }
 
-/* ssh has died: takes in its last words. */
+/* ssh has died: reads the rest of what it said. */
 static void
 ssh_stderr_reset(struct ssh_stderr *y, int64_t now)
 {
 	ssh_stderr_run(y, now);
 	ssh_stderr_end_line(y, now);
+}
+
+/*
+ * The tunnel is down: what ssh has said SINCE then (ms) is why.  A telling
+ * reason stays: sshd's penalties hide it behind a closed connection.
+ */
+static void
+ssh_stderr_explain(struct ssh_stderr *y, int64_t since)
+{
+	bool said = y->words[0] != '\0' && y->words_at >= since;
+	bool closed = said && y->words_kind == STDERR_CLOSED;
+
+	if (closed && !y->advised_closed) {
+		log_msg(LOG_INFO,
+		    "the server may be refusing this address for a while: see "
+		    "PerSourcePenalties and MaxStartups in sshd_config(5)");
+		y->advised_closed = true;
+	}
+	if (y->reason[0] != '\0' && y->reason_kind == STDERR_TELLING &&
+	    (closed || !said))
+		return;
+	y->reason[0] = '\0';
+	if (!said)
+		return;
+	memcpy(y->reason, y->words, sizeof(y->reason));
+	y->reason_kind = y->words_kind;
+}
+
+/* The tunnel is up: says, once, that ssh went on without a forwarding. */
+static void
+ssh_stderr_advise_forward(struct ssh_stderr *y)
+{
+	if (!y->forward_failed || y->advised_forward)
+		return;
+	log_msg(LOG_INFO, "ssh runs without that forwarding: with "
+			  "-o ExitOnForwardFailure=yes it would end and be "
+			  "started again");
+	y->advised_forward = true;
 }
 
 /* ---- reports: to the service manager, and to a file --------------------- */
@@ -5206,14 +5371,16 @@ struct status {
 	bool monitored;
 	bool testing; /* a test is under way */
 	bool passed;  /* a test of this ssh has passed */
+	bool refused; /* the last test was refused */
 	pid_t pid;
 	int64_t starts;
-	int64_t since_ms;      /* how long this ssh has run */
-	int64_t start_in_ms;   /* WAITING: until the next start */
-	int64_t test_in_ms;    /* until the next test; NEVER */
-	const char *last_line; /* what ssh last wrote to stderr, or "" */
+	int64_t since_ms;    /* how long this ssh has run */
+	int64_t start_in_ms; /* WAITING: until the next start */
+	int64_t test_in_ms;  /* until the next test; NEVER */
+	const char *reason;  /* what ssh said of why it is down, or "" */
 	struct metrics {
 		int64_t up;
+		int64_t monitored;
 		int64_t starts;
 		int64_t started_wall; /* 0: never */
 		int64_t tests;
@@ -5232,6 +5399,9 @@ static const struct metric {
 #define AT(member) offsetof(struct metrics, member)
 	{ "autossh_up", "gauge", "Whether the tunnel is known to be up.", false,
 	    AT(up) },
+	{ "autossh_monitored", "gauge",
+	    "Whether up rests on tests; if not, ssh runs, no more.", false,
+	    AT(monitored) },
 	{ "autossh_starts_total", "counter", "How often ssh was started.",
 	    false, AT(starts) },
 	{ "autossh_start_timestamp_seconds", "gauge",
@@ -5318,13 +5488,14 @@ span_text(int64_t ms, char buf[32])
 	return buf;
 }
 
-/* What ssh last wrote, behind a reason: " (ssh: TEXT)", or nothing. */
+/* Writes REASON to BUF as " (ssh: REASON)", or nothing if it is empty. */
 static const char *
-last_stderr(const char *line, char buf[STDERR_LINE_MAX + 16])
+reason_text(const char *reason, char buf[STDERR_LINE_MAX + 16])
 {
 	buf[0] = '\0';
-	if (line[0] != '\0')
-		snprintf(buf, STDERR_LINE_MAX + 16, " (ssh: %s)", line);
+	if (reason[0] != '\0')
+		snprintf(buf, STDERR_LINE_MAX + 16, " (%s%s)",
+		    strncmp(reason, "ssh: ", 5) == 0 ? "" : "ssh: ", reason);
 	return buf;
 }
 
@@ -5332,24 +5503,24 @@ last_stderr(const char *line, char buf[STDERR_LINE_MAX + 16])
 static void
 status_summary(const struct status *st, char *buf, size_t size)
 {
-	char last[STDERR_LINE_MAX + 16];
+	char why[STDERR_LINE_MAX + 16];
 
-	last_stderr(st->last_line, last);
+	reason_text(st->reason, why);
 	if (st->state == DONE)
 		snprintf(buf, size, "stopped");
 	else if (st->state == WAITING && st->start_in_ms <= 0)
 		snprintf(buf, size, "starting ssh (start %" PRId64 ")%s",
-		    st->starts + 1, last);
+		    st->starts + 1, why);
 	else if (st->state == WAITING)
 		snprintf(buf, size,
 		    "down, start %" PRId64 " in %" PRId64 " s%s",
-		    st->starts + 1, (st->start_in_ms + 999) / 1000, last);
+		    st->starts + 1, (st->start_in_ms + 999) / 1000, why);
 	else
-		snprintf(buf, size, "%s, ssh pid %ld (start %" PRId64 ")",
+		snprintf(buf, size, "%s, ssh pid %ld (start %" PRId64 ")%s",
 		    st->state == STOPPING ? "ending"
 		    : st->up              ? "up"
 					  : "started",
-		    (long)st->pid, st->starts);
+		    (long)st->pid, st->starts, why);
 }
 
 /* The answer to SIGUSR2. */
@@ -5358,6 +5529,7 @@ status_text(const struct status *st, char *buf, size_t size)
 {
 	time_t passed_wall = (time_t)(st->metrics.passed_wall / 1000);
 	char span[32], test[64] = "", next[64] = "", clock[16];
+	char why[STDERR_LINE_MAX + 16];
 	struct tm tm;
 
 	if (st->state != RUNNING) {
@@ -5366,6 +5538,8 @@ status_text(const struct status *st, char *buf, size_t size)
 	}
 	if (!st->monitored)
 		snprintf(test, sizeof(test), ", not monitored");
+	else if (st->refused)
+		snprintf(test, sizeof(test), ", the server refuses tests");
 	else if (!st->passed)
 		snprintf(test, sizeof(test), ", no test has passed yet");
 	else if (localtime_r(&passed_wall, &tm) != NULL &&
@@ -5377,9 +5551,10 @@ status_text(const struct status *st, char *buf, size_t size)
 	else if (st->test_in_ms != NEVER)
 		snprintf(next, sizeof(next), ", next in %" PRId64 " s",
 		    (st->test_in_ms + 999) / 1000);
-	snprintf(buf, size, "%s %s, ssh pid %ld (start %" PRId64 ")%s%s",
+	snprintf(buf, size, "%s %s, ssh pid %ld (start %" PRId64 ")%s%s%s",
 	    st->up ? "up" : "started", span_text(st->since_ms, span),
-	    (long)st->pid, st->starts, test, next);
+	    (long)st->pid, st->starts, test, next,
+	    reason_text(st->reason, why));
 }
 
 /* ---- pidfile and background -------------------------------------------- */
@@ -5683,6 +5858,7 @@ struct supervisor {
 	int exit_signal;
 	int starts;
 	int gated_start; /* the start to which the gate time applies */
+	bool exited_ok;  /* the last ssh exited with status 0 */
 	int tries;
 	int64_t started_wall; /* the last start, in ms; 0: none yet */
 	struct ssh ssh;
@@ -5701,6 +5877,13 @@ struct supervisor {
 	char self[PATH_MAX]; /* the program file of autossh */
 };
 
+/* Whether ssh is there for its forwardings alone. */
+static bool
+supervisor_no_session(const struct supervisor *s)
+{
+	return cmdline_session(s->cmd, s->settings->ntservice) == SESSION_NONE;
+}
+
 static void
 supervisor_status(const struct supervisor *s, struct status *st, int64_t now)
 {
@@ -5712,14 +5895,16 @@ supervisor_status(const struct supervisor *s, struct status *st, int64_t now)
 	st->monitored = m->forwards.on;
 	st->testing = m->test.phase != TEST_NONE;
 	st->passed = m->passed;
+	st->refused = m->answered && m->refused;
 	st->pid = s->ssh.pid;
 	st->starts = s->starts;
 	st->since_ms = now - s->ssh.started;
 	st->start_in_ms = s->state == WAITING ? s->deadline - now : 0;
 	st->test_in_ms =
 	    m->schedule.next_due == NEVER ? NEVER : m->schedule.next_due - now;
-	st->last_line = s->ssh_stderr.last;
+	st->reason = s->ssh_stderr.reason;
 	st->metrics.up = s->ssh.up;
+	st->metrics.monitored = m->forwards.on;
 	st->metrics.starts = s->starts;
 	st->metrics.started_wall = s->started_wall;
 	st->metrics.tests = m->tests;
@@ -5976,7 +6161,6 @@ start_ssh(struct supervisor *s, int64_t now)
 	s->starts++;
 	s->ssh.started = now;
 	s->started_wall = wall_ms();
-	ssh_stderr_start(&s->ssh_stderr);
 	if (s->settings->maxstart > 0)
 		log_msg(LOG_INFO, "starting ssh (count %d of %" PRId64 ")",
 		    s->starts, s->settings->maxstart);
@@ -5987,6 +6171,7 @@ start_ssh(struct supervisor *s, int64_t now)
 		return;
 	}
 	log_msg(LOG_INFO, "ssh child pid is %ld", (long)s->ssh.pid);
+	ssh_stderr_start(&s->ssh_stderr, s->monitor.forwards.server_port);
 	monitor_start(&s->monitor, now);
 	enter(s, RUNNING, running_deadline(s), now);
 }
@@ -6034,6 +6219,7 @@ tunnel_up(struct supervisor *s, int64_t now)
 {
 	if (!s->ssh.up) {
 		s->ssh.up = true;
+		s->ssh_stderr.reason[0] = '\0';
 		notify_ready(&s->notify);
 		enter(s, RUNNING, NEVER, now);
 	} else {
@@ -6047,6 +6233,13 @@ test_passed(struct supervisor *s, int64_t now)
 	pidfile_touch();
 	private_touch();
 	tunnel_up(s, now);
+}
+
+static void
+test_failed(struct supervisor *s, int64_t now)
+{
+	ssh_stderr_explain(&s->ssh_stderr, s->monitor.test.begun);
+	enter_stopping(s, now);
 }
 
 /* Whether ssh must have logged in by NOW, and has not. */
@@ -6125,40 +6318,35 @@ stop_at_once(struct supervisor *s, int64_t now)
 	kill_ssh(s, now);
 }
 
-/* Says what follows from ssh's own exit or death. */
+/* Logs how ssh has ended and what follows, and what may help then. */
 static void
-supervisor_report_death(const struct supervisor *s, int status, enum verdict v)
+supervisor_log_death(struct supervisor *s, int status, enum verdict v)
 {
-	int n = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
-	char last[STDERR_LINE_MAX + 16];
+	bool done = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	bool no_session = supervisor_no_session(s);
+	int level = v == VERDICT_PREMATURE ? LOG_ERR : LOG_INFO;
 
-	last_stderr(s->ssh_stderr.last, last);
-	if (WIFSIGNALED(status)) {
-		log_msg(LOG_INFO, "ssh exited on signal %d, restarting ssh%s",
-		    n, last);
-	} else if (v == VERDICT_RESTART) {
-		log_msg(LOG_INFO,
-		    "ssh exited with error status %d; restarting ssh%s", n,
-		    last);
-	} else if (v == VERDICT_PREMATURE) {
-		log_msg(LOG_ERR,
-		    "ssh exited prematurely with status %d; "
-		    "autossh exiting%s",
-		    n, last);
-		if (policy_death(status, true, 0, 0, s->settings->ntservice) ==
-		    VERDICT_RESTART)
-			log_msg(LOG_ERR,
-			    "with AUTOSSH_GATETIME=0 it would be started "
-			    "again");
-	} else {
-		log_msg(LOG_INFO,
-		    "ssh exited with status %d; autossh exiting%s", n, last);
-	}
-	if (v != VERDICT_RESTART && n == 0 && s->cmd->no_command)
-		log_msg(v == VERDICT_PREMATURE ? LOG_ERR : LOG_INFO,
-		    "if ssh was not meant to end: it ends so on SIGTERM, too, "
-		    "and when a ControlMaster has taken the session over "
-		    "(-o ControlPath=none)");
+	if (WIFSIGNALED(status))
+		log_msg(level, "ssh exited on signal %d, restarting ssh",
+		    WTERMSIG(status));
+	else if (v == VERDICT_RESTART)
+		log_msg(level,
+		    "ssh exited with error status %d; restarting ssh",
+		    WEXITSTATUS(status));
+	else
+		log_msg(level, "ssh exited %swith status %d; autossh exiting",
+		    v == VERDICT_PREMATURE ? "prematurely " : "",
+		    WEXITSTATUS(status));
+	if (v == VERDICT_PREMATURE &&
+	    policy_death(status, true, 0, 0, no_session,
+		s->settings->ntservice) == VERDICT_RESTART)
+		log_msg(level, "AUTOSSH_GATETIME=0 keeps trying");
+	if (done && no_session && !s->exited_ok)
+		log_msg(level,
+		    "ssh -N exits with status 0 if a ControlMaster has taken "
+		    "the session over (-o ControlPath=none), with "
+		    "ForkAfterAuthentication, or on a SIGTERM");
+	s->exited_ok = done;
 }
 
 /*
@@ -6211,7 +6399,8 @@ child_exited(struct supervisor *s, int64_t now)
 		return;
 	}
 	v = policy_death(status, s->starts == s->gated_start,
-	    s->timing->gate_ms, now - s->ssh.started, s->settings->ntservice);
+	    s->timing->gate_ms, now - s->ssh.started, supervisor_no_session(s),
+	    s->settings->ntservice);
 	if (remote_forward_suspect(s)) {
 		f->no_remote = !f->no_remote;
 		if (f->no_remote && v == VERDICT_PREMATURE) {
@@ -6219,7 +6408,8 @@ child_exited(struct supervisor *s, int64_t now)
 			v = VERDICT_RESTART;
 		}
 	}
-	supervisor_report_death(s, status, v);
+	ssh_stderr_explain(&s->ssh_stderr, now - STDERR_RECENT_MS);
+	supervisor_log_death(s, status, v);
 	if (f->no_remote && v == VERDICT_RESTART)
 		log_msg(LOG_INFO, "the server may have refused the monitor's "
 				  "forwarding: starting ssh without its -R");
@@ -6273,7 +6463,7 @@ static action_fn *const actions[NSTATES][NEVENTS] = {
 		[EV_EXECUTED] = ssh_executed,
 		[EV_CHILD_GONE] = child_exited,
 		[EV_TEST_PASSED] = test_passed,
-		[EV_TEST_FAILED] = enter_stopping,
+		[EV_TEST_FAILED] = test_failed,
 		[EV_TEST_REFUSED] = test_passed,
 		[EV_NO_LOGIN] = enter_stopping,
 		[EV_UNANSWERED] = enter_stopping,
@@ -6325,26 +6515,23 @@ static void
 supervisor_event(struct supervisor *s, enum event event, int64_t now)
 {
 	enum want want = event_table[event].want;
-	char last[STDERR_LINE_MAX + 16] = "";
+	bool service = s->notify.fd != -1 || s->settings->ntservice;
 
 	if (actions[s->state][event] == NULL)
 		return;
 	if (event == EV_EXIT)
 		log_msg(
 		    LOG_INFO, "received signal to exit (%d)", s->exit_signal);
-	if (event == EV_TEST_FAILED)
-		last_stderr(s->ssh_stderr.last, last);
 	if (event_table[event].line != NULL)
-		log_msg(event_table[event].level, "%s%s",
-		    event_table[event].line, last);
-	/* a signal to exit overrides any want, nothing else overrides an exit
-	 */
+		log_msg(
+		    event_table[event].level, "%s", event_table[event].line);
+	/* a signal to exit overrides all, nothing else overrides an exit */
 	if (want != WANT_NONE && (s->want != WANT_EXIT || event == EV_EXIT)) {
 		s->want = want;
 		s->status = event_table[event].status;
 	}
-	/* a service manager that says TERM is obeyed, which is no failure */
-	if (event == EV_EXIT && s->exit_signal == SIGTERM && s->notify.fd != -1)
+	/* TERM is how a service manager asks for the end: no failure */
+	if (event == EV_EXIT && s->exit_signal == SIGTERM && service)
 		s->status = 0;
 	if (s->want == WANT_EXIT)
 		notify_stopping(&s->notify);
@@ -6453,6 +6640,8 @@ supervisor_run(struct supervisor *s, int64_t now)
 		s->caller_gone = false;
 		supervisor_event(s, EV_CALLER_GONE, now);
 	}
+	if (s->ssh.up)
+		ssh_stderr_advise_forward(&s->ssh_stderr);
 	if (now >= s->lifetime) {
 		s->lifetime = NEVER;
 		supervisor_event(s, EV_LIFETIME, now);
@@ -6680,7 +6869,7 @@ main_plan(struct supervisor *s, const struct settings *set,
 	ssh_set_argv(s->argv, set, cmd, &s->monitor.forwards);
 	s->gated_start = 1;
 	askpass_init(&s->askpass_server, &set->passphrase, &s->signals);
-	s->ssh_stderr.read_fd = s->ssh_stderr.write_fd = -1;
+	ssh_stderr_init(&s->ssh_stderr);
 	s->ready_fd = s->timer_fd = -1;
 	s->lifetime = NEVER;
 	ssh_reset(&s->ssh);
@@ -6706,9 +6895,9 @@ main_open(struct supervisor *s)
 		log_msg(LOG_INFO, "port set to 0, monitoring disabled");
 	timing_report(s->timing);
 	terminal_save(&s->terminal);
-	if (s->cmd->background)
-		ssh_stderr_open(&s->ssh_stderr);
 	notify_open(&s->notify, main_pid);
+	if (s->cmd->background || s->settings->ntservice || s->notify.fd != -1)
+		ssh_stderr_open(&s->ssh_stderr);
 	if (s->notify.fd != -1 || s->settings->statusfile != NULL)
 		s->monitor.schedule.probing = true;
 	s->monitor.ssh_on_terminal =

@@ -1109,25 +1109,29 @@ test_policy_death(void)
 	for (i = 0; i < COUNT(table); i++) {
 		int status = table[i].status;
 
-		is_int(policy_death(status, true, 30000, 0, false),
+		is_int(policy_death(status, true, 30000, 0, true, false),
 		    table[i].early, "first start, dead at once");
-		is_int(policy_death(status, true, 30000, 30000, false),
+		is_int(policy_death(status, true, 30000, 30000, true, false),
 		    table[i].early, "first start, lived the gate time");
-		is_int(policy_death(status, true, 30000, 30001, false),
+		is_int(policy_death(status, true, 30000, 30001, true, false),
 		    table[i].gated, "first start, lived longer");
-		is_int(policy_death(status, true, 0, 0, false), table[i].other,
-		    "first start, no gate");
-		is_int(policy_death(status, false, 30000, 0, false),
+		is_int(policy_death(status, true, 0, 0, true, false),
+		    table[i].other, "first start, no gate");
+		is_int(policy_death(status, false, 30000, 0, true, false),
 		    table[i].other, "second start, dead at once");
-		is_int(policy_death(status, false, 0, 90000, false),
+		is_int(policy_death(status, false, 0, 90000, true, false),
 		    table[i].other, "second start, no gate");
 	}
-	is_int(policy_death(EXITED(0), false, 30000, 90000, true),
+	is_int(policy_death(EXITED(0), false, 30000, 90000, true, true),
 	    VERDICT_RESTART, "a service: restart after status 0");
-	is_int(policy_death(EXITED(0), true, 30000, 100, true),
+	is_int(policy_death(EXITED(0), true, 30000, 100, true, true),
 	    VERDICT_PREMATURE, "a service: the gate all the same");
-	is_int(policy_death(EXITED(3), false, 30000, 90000, true),
+	is_int(policy_death(EXITED(3), false, 30000, 90000, true, true),
 	    VERDICT_EXIT_STATUS, "a service: a remote command's own status");
+	is_int(policy_death(EXITED(0), true, 30000, 100, false, false),
+	    VERDICT_EXIT, "a session may end at once");
+	is_int(policy_death(EXITED(1), true, 30000, 100, false, false),
+	    VERDICT_PREMATURE, "but not with an error");
 }
 
 static void
@@ -2342,7 +2346,7 @@ test_ssh_stderr(void)
 	is_text(y.last, "Permission denied.", "a line is put together");
 	ssh_stderr_take(&y, "\n  \n\r\n", 6, 1000);
 	is_text(y.last, "Permission denied.", "an empty line is none");
-	is_int(y.written, 1, "nor does it count");
+	is_int(y.counts[0].written, 1, "nor does it count");
 	ok(y.last_own, "CR LF ends a line of ssh's own");
 	is_int(y.last_at, 1000, "it is known when it came");
 	ssh_stderr_take(&y, "Permission denied.\n", 19, 2000);
@@ -2354,13 +2358,156 @@ test_ssh_stderr(void)
 	ssh_stderr_take(&y, much, sizeof(much), 1000);
 	ssh_stderr_take(&y, "\nshort\n", 7, 1000);
 	is_text(y.last, "short", "a line without end is cut");
-	is_int(y.written, 5, "and is one line");
+	is_int(y.counts[0].written, 5, "and is one line");
 	for (i = 0; i < STDERR_LINES_MAX; i++)
 		ssh_stderr_take(&y, "flood\n", 6, 2000);
-	is_int(y.written, STDERR_LINES_MAX, "so many lines a minute, no more");
-	is_int(y.suppressed, 5, "the others are counted");
+	is_int(y.counts[0].written, STDERR_LINES_MAX,
+	    "so many lines a minute, no more");
+	is_int(y.counts[0].suppressed, 5, "the others are counted");
 	is_int(UNTIL(ssh_stderr_prepare, &y), 1000 + STDERR_WINDOW_MS,
 	    "their count is due when the minute is over");
+	for (i = 0; i < STDERR_LINES_MAX + 2; i++)
+		ssh_stderr_take(&y, "debug1: much\n", 13, 2000);
+	is_int(y.counts[1].written, STDERR_LINES_MAX,
+	    "lines of -v are counted by themselves");
+	is_int(y.counts[1].suppressed, 2, "and suppressed by themselves");
+	is_text(y.last, "flood", "none of them is the last line");
+	logger.level = LOG_INFO;
+}
+
+static void
+test_stderr_classify(void)
+{
+	static const struct {
+		const char *line;
+		enum stderr_kind want;
+	} table[] = {
+		{ "debug1: Connecting to h port 22.", STDERR_VERBOSE },
+		{ "debug3: x", STDERR_VERBOSE },
+		{ "my debug1: x", STDERR_OTHER },
+		{ "Warning: Permanently added 'h' (ED25519) to the list of "
+		  "known hosts.",
+		    STDERR_NOTICE },
+		{ "** WARNING: connection is not using a post-quantum key "
+		  "exchange algorithm.",
+		    STDERR_NOTICE },
+		{ "u@h: Permission denied (publickey,password).",
+		    STDERR_TELLING },
+		{ "Received disconnect from ::1 port 22:2: Too many "
+		  "authentication failures",
+		    STDERR_TELLING },
+		{ "Host key verification failed.", STDERR_TELLING },
+		{ "ssh: Could not resolve hostname h: Name or service not "
+		  "known",
+		    STDERR_TELLING },
+		{ "Connection closed by 127.0.0.1 port 22", STDERR_CLOSED },
+		{ "Connection reset by 127.0.0.1 port 22", STDERR_CLOSED },
+		{ "kex_exchange_identification: read: Connection reset by "
+		  "peer",
+		    STDERR_CLOSED },
+		{ "Connection to h closed by remote host.", STDERR_OTHER },
+		{ "ssh: connect to host h port 22: Connection refused",
+		    STDERR_OTHER },
+		{ "Welcome!", STDERR_OTHER },
+	};
+	size_t i;
+
+	for (i = 0; i < COUNT(table); i++)
+		is_int(stderr_classify(table[i].line), table[i].want,
+		    table[i].line);
+}
+
+static void
+test_line_has_number(void)
+{
+	ok(line_has_number("listen port 20123", "20123"), "at the end");
+	ok(line_has_number("20123 is taken", "20123"), "at the begin");
+	ok(line_has_number("120123, then 20123.", "20123"), "the second");
+	ok(!line_has_number("listen port 120123", "20123"), "a longer one");
+	ok(!line_has_number("listen port 201234", "20123"), "another longer");
+	ok(!line_has_number("listen port 20123", ""), "no number");
+}
+
+/* Which of ssh's words are given as the reason that the tunnel is down. */
+static void
+test_ssh_stderr_explain(void)
+{
+	static const struct {
+		const char *name;
+		const char *before; /* the reason until now */
+		const char *said;   /* at 1000 */
+		int64_t since;
+		const char *want;
+	} table[] = {
+		{ "nothing was said", "", "", 0, "" },
+		{ "the last line", "", "One\nTwo\n", 0, "Two" },
+		{ "what was said long ago is none", "", "One\n", 1001, "" },
+		{ "nor does it stay", "Old", "One\n", 1001, "" },
+		{ "a notice is none", "",
+		    "Warning: Permanently added 'h' to known hosts.\n"
+		    "** WARNING: x\n** y\n",
+		    0, "" },
+		{ "the cause, not what it led to", "",
+		    "Host key verification failed.\n"
+		    "Connection closed by ::1 port 22\n",
+		    0, "Host key verification failed." },
+		{ "a closed connection, for want of better", "",
+		    "Connection reset by ::1 port 22\n", 0,
+		    "Connection reset by ::1 port 22" },
+		{ "a telling reason stays", "u@h: Permission denied (x).",
+		    "Connection closed by ::1 port 22\n", 0,
+		    "u@h: Permission denied (x)." },
+		{ "also when nothing is said", "u@h: Permission denied (x).",
+		    "", 0, "u@h: Permission denied (x)." },
+		{ "another reason replaces it", "u@h: Permission denied (x).",
+		    "ssh: connect to host h port 22: No route to host\n", 0,
+		    "ssh: connect to host h port 22: No route to host" },
+	};
+	static struct ssh_stderr y;
+	size_t i;
+
+	logger.level = LOG_ERR;
+	for (i = 0; i < COUNT(table); i++) {
+		ssh_stderr_init(&y);
+		snprintf(y.reason, sizeof(y.reason), "%s", table[i].before);
+		y.reason_kind = stderr_classify(table[i].before);
+		ssh_stderr_start(&y, "");
+		ssh_stderr_take(&y, table[i].said, strlen(table[i].said), 1000);
+		ssh_stderr_explain(&y, table[i].since);
+		is_text(y.reason, table[i].want, table[i].name);
+	}
+	logger.level = LOG_INFO;
+}
+
+/* Which lines say that ssh goes on without a forwarding of the user's. */
+static void
+test_ssh_stderr_forward(void)
+{
+	static const struct {
+		const char *line;
+		bool want;
+	} table[] = {
+		{ "Warning: remote port forwarding failed for listen port "
+		  "8080\n",
+		    true },
+		{ "Warning: remote port forwarding failed for listen port "
+		  "20123\n",
+		    false },
+		{ "Could not request local forwarding.\n", true },
+		{ "bind [127.0.0.1]:8080: Address already in use\n", false },
+	};
+	static struct ssh_stderr y;
+	size_t i;
+
+	logger.level = LOG_ERR;
+	for (i = 0; i < COUNT(table); i++) {
+		ssh_stderr_init(&y);
+		ssh_stderr_start(&y, "20123");
+		ssh_stderr_take(&y, table[i].line, strlen(table[i].line), 1000);
+		is_int(y.forward_failed, table[i].want, table[i].line);
+		ssh_stderr_advise_forward(&y);
+		is_int(y.advised_forward, table[i].want, "advice");
+	}
 	logger.level = LOG_INFO;
 }
 
@@ -2397,6 +2544,7 @@ test_standing_text(void)
 		const char *name, *type, *value, *none;
 	} table[] = {
 		{ "autossh_up", "gauge", "1", "0" },
+		{ "autossh_monitored", "gauge", "1", "0" },
 		{ "autossh_starts_total", "counter", "5", "0" },
 		{ "autossh_start_timestamp_seconds", "gauge", "1700000000.007",
 		    "0.000" },
@@ -2408,7 +2556,7 @@ test_standing_text(void)
 		{ "autossh_next_start_timestamp_seconds", "gauge",
 		    "1700000700.500", "0.000" },
 	};
-	static const struct metrics full = { 1, 5, 1700000000007, 12, 2, 23,
+	static const struct metrics full = { 1, 1, 5, 1700000000007, 12, 2, 23,
 		1700000600000, 1700000700500 };
 	static const struct metrics none = { .round_trip_ms = -1 };
 	char text[METRICS_MAX], line[2 * LABEL_MAX];
@@ -2526,21 +2674,23 @@ test_status_summary(void)
 		struct status status;
 		const char *want;
 	} table[] = {
-		{ { .state = WAITING, .last_line = "" },
+		{ { .state = WAITING, .reason = "" },
 		    "starting ssh (start 5)" },
-		{ { .state = WAITING, .last_line = "Bye" },
+		{ { .state = WAITING, .reason = "Bye" },
 		    "starting ssh (start 5) (ssh: Bye)" },
-		{ { .state = WAITING, .start_in_ms = 10200, .last_line = "" },
+		{ { .state = WAITING, .start_in_ms = 10200, .reason = "" },
 		    "down, start 5 in 11 s" },
-		{ { .state = WAITING, .start_in_ms = 1, .last_line = "Bye" },
+		{ { .state = WAITING, .start_in_ms = 1, .reason = "Bye" },
 		    "down, start 5 in 1 s (ssh: Bye)" },
-		{ { .state = RUNNING, .last_line = "" },
+		{ { .state = RUNNING, .reason = "" },
 		    "started, ssh pid 4711 (start 4)" },
-		{ { .state = RUNNING, .up = true, .last_line = "x" },
+		{ { .state = RUNNING, .reason = "ssh: connect: x" },
+		    "started, ssh pid 4711 (start 4) (ssh: connect: x)" },
+		{ { .state = RUNNING, .up = true, .reason = "" },
 		    "up, ssh pid 4711 (start 4)" },
-		{ { .state = STOPPING, .last_line = "" },
+		{ { .state = STOPPING, .reason = "" },
 		    "ending, ssh pid 4711 (start 4)" },
-		{ { .state = DONE, .last_line = "" }, "stopped" },
+		{ { .state = DONE, .reason = "" }, "stopped" },
 	};
 	struct status st;
 	char text[256];
@@ -2573,6 +2723,12 @@ test_status_text(void)
 		    "no test has passed yet, next in 510 s" },
 		{ { .monitored = true,
 		      .up = true,
+		      .refused = true,
+		      .test_in_ms = 312000 },
+		    "up 1m30s, ssh pid 4711 (start 5), "
+		    "the server refuses tests, next in 312 s" },
+		{ { .monitored = true,
+		      .up = true,
 		      .passed = true,
 		      .test_in_ms = 312000 },
 		    "up 1m30s, ssh pid 4711 (start 5), "
@@ -2597,7 +2753,7 @@ test_status_text(void)
 		st.pid = 4711;
 		st.starts = 5;
 		st.since_ms = 90000;
-		st.last_line = "";
+		st.reason = "";
 		st.metrics.round_trip_ms = 23;
 		st.metrics.passed_wall = 50531999;
 		status_text(&st, text, sizeof(text));
@@ -2635,7 +2791,7 @@ test_actions(void)
 		{ EV_CHILD_GONE, WANT_NONE, 0, NULL, child_exited,
 		    ssh_stopped },
 		{ EV_TEST_PASSED, WANT_NONE, 0, NULL, test_passed, NULL },
-		{ EV_TEST_FAILED, WANT_RESTART, 0, NULL, enter_stopping, NULL },
+		{ EV_TEST_FAILED, WANT_RESTART, 0, NULL, test_failed, NULL },
 		{ EV_TEST_REFUSED, WANT_NONE, 0, NULL, test_passed, NULL },
 		{ EV_NO_LOGIN, WANT_RESTART, 0, NULL, enter_stopping, NULL },
 		{ EV_UNANSWERED, WANT_AS_FAILED, 0, NULL, enter_stopping,
@@ -2781,6 +2937,10 @@ main(void)
 	test_request_shows_rejection();
 	test_helper_called();
 	test_ssh_stderr();
+	test_stderr_classify();
+	test_line_has_number();
+	test_ssh_stderr_explain();
+	test_ssh_stderr_forward();
 	test_label_text();
 	test_standing_text();
 	test_notify_open();
