@@ -96,6 +96,7 @@
 #define LOGIN_MS 90000       /* less than sshd's LoginGraceTime, 120 s */
 #define END_GRACE_MS 3000    /* from SIGTERM to SIGKILL */
 #define KILL_WAIT_MS 1000    /* then a dying ssh is no reason not to exit */
+#define POLL_ERROR_MS 100    /* poll(2) fails: before it is called again */
 #define STOP_DELAY_MS 50     /* from ssh's stop to our own */
 #define ACCEPT_PAUSE_MS 1000 /* without descriptors, before accepting again */
 #define NOTIFY_RETRY_MS 1000 /* without room, before telling again */
@@ -715,8 +716,12 @@ waitset_wait(struct waitset *set, int timer_fd)
 		left = set->until - now_ms();
 		timeout = left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
 	}
-	if (poll(set->fds, set->n, timeout) == -1)
-		set->n = 0; /* EINTR: nothing is known to be ready */
+	if (poll(set->fds, set->n, timeout) == -1) {
+		/* EINVAL: a lowered RLIMIT_NOFILE; without a wait this spins */
+		if (errno != EINTR)
+			(void)poll(NULL, 0, POLL_ERROR_MS);
+		set->n = 0; /* nothing is known to be ready */
+	}
 }
 
 /*
@@ -6198,6 +6203,15 @@ network_start(struct supervisor *s, int64_t now)
 	start_now(s, now);
 }
 
+/* The network has changed: the next start comes at once. */
+static void
+network_stop(struct supervisor *s, int64_t now)
+{
+	(void)now;
+	if (s->want == WANT_RESTART)
+		s->want = WANT_RESTART_NOW;
+}
+
 /* The network has changed: a test begins now. */
 static void
 network_test(struct supervisor *s, int64_t now)
@@ -6477,6 +6491,8 @@ static action_fn *const actions[NSTATES][NEVENTS] = {
 		[EV_CALLER_GONE] = stop_to_exit,
 		[EV_LIFETIME] = stop_to_exit,
 		[EV_DEADLINE] = stop_overdue,
+		[EV_NETWORK_CHANGED] = network_stop,
+		[EV_RESUMED] = network_stop,
 		[EV_EXECUTED] = ssh_executed,
 		[EV_CHILD_GONE] = ssh_stopped,
 	},
@@ -6571,9 +6587,10 @@ supervisor_reap(struct supervisor *s, int64_t now)
 			continue;
 		}
 		if (WIFSTOPPED(status))
-			s->ssh.suspend = WSTOPSIG(status) == SIGTSTP
-					     ? now + STOP_DELAY_MS
-					     : NEVER;
+			s->ssh.suspend =
+			    s->state == RUNNING && WSTOPSIG(status) == SIGTSTP
+				? now + STOP_DELAY_MS
+				: NEVER;
 		else if (WIFCONTINUED(status))
 			s->ssh.suspend = NEVER;
 		else

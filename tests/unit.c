@@ -2798,8 +2798,9 @@ test_actions(void)
 		    NULL },
 		{ EV_REJECTED, WANT_EXIT, 1, NULL, enter_stopping, NULL },
 		{ EV_NETWORK_CHANGED, WANT_NONE, 0, network_start, network_test,
-		    NULL },
-		{ EV_RESUMED, WANT_NONE, 0, network_start, network_test, NULL },
+		    network_stop },
+		{ EV_RESUMED, WANT_NONE, 0, network_start, network_test,
+		    network_stop },
 	};
 	bool seen[NEVENTS] = { false };
 	size_t i;
