@@ -6,30 +6,35 @@
  *
  * The life of one ssh:
  *
- *  1. The supervisor waits until a start is due (at once, or after a backoff
- *     that grows while ssh keeps dying young).
- *  2. ssh is forked and executed with the caller's words, less autossh's own,
+ *  1. The supervisor waits until a start is due.  A start soon after the last
+ *     one is delayed (policy_pause_ms).
+ *  2. It forks and executes ssh with the caller's words, less autossh's own,
  *     plus the two forwardings of the monitor.
- *  3. While it runs, the monitor sends a line through it every POLL seconds
- *     and waits for the same line to come back.
- *  4. ssh dies, or a test fails and ssh is ended: SIGTERM, 3 s, SIGKILL.
- *  5. How it died, when, and in which start decides: again, or the end.
- *  6. Again is step 1; the end removes what was made and exits 0 or 1.
+ *  3. While ssh runs, the monitor sends a line through it every POLL seconds,
+ *     and expects the same line back.
+ *  4. ssh exits; or a test fails and ssh is ended: SIGTERM, 3 s, SIGKILL.
+ *  5. Its wait status decides whether to go on (policy_death).
+ *  6. If so, step 1; else autossh removes what it made, and exits 0 or 1.
  *
- * All of this happens in one loop around one poll().  Signal handlers only
- * write to a pipe that the loop reads.  What waits for something is a part
- * with three doors: X_watch() names descriptors, X_due() the next time, X_run()
- * does what can be done now; a door that would be empty is left out.  Only the
- * questions at the start wait elsewhere, and the helper, another process.  What
- * is a matter of rules alone (number_parse, timing_derive, cmdline_,
- * ssh_words, policy_, question_, line_match) makes no system call and keeps
- * nothing.
+ * There is one loop, supervisor_loop(), and one place that waits,
+ * waitset_wait().  Whatever waits for something is a part: X_prepare() adds its
+ * descriptors and its deadline to the waitset, X_run() does what can be done
+ * now and returns an event.  supervisor_event() looks the event up in
+ * actions[state][event]; enter() alone sets the state and its deadline.  Signal
+ * handlers write one byte to a pipe.  Before the loop, signals_wait() waits for
+ * the passphrase and for a port that is still taken.  The askpass client is a
+ * process of its own.
  *
- * Sections, bottom up: constants and types; systems; small helpers; log;
- * settings; command line; policy; signals; terminal; processes; private
- * directory; sockets; network, suspend; monitor; passphrase; questions;
- * answers; the helper; what ssh says; reports; pidfile and background; the ssh
- * process; supervisor; usage and main.
+ * A new part needs a section, a field in struct supervisor, and two lines in
+ * supervisor_loop().  Functions that decide (policy_, prompt_, cmdline_,
+ * line_match, network_compare, stderr_classify) make no system call.
+ *
+ * Sections, bottom up: types; systems; helpers, waitset; numbers and text;
+ * files; log; settings; command line; policy; signals; terminal; processes;
+ * private directory; sockets; network, suspend; monitor; passphrase sources;
+ * prompt policy; askpass server; askpass client; ssh's stderr; service manager;
+ * status text, metrics; pidfile and background; ssh process; supervisor; usage
+ * and main.
  */
 
 #include "config.h"
@@ -84,7 +89,7 @@
 #include <linux/rtnetlink.h>
 #endif
 
-/* ---- constants and types ---------------------------------------------- */
+/* ---- types ------------------------------------------------------------- */
 
 #ifndef _PATH_LOG
 #define _PATH_LOG "/dev/log"
@@ -92,31 +97,9 @@
 
 #define NEVER INT64_MAX /* a time that does not come, in ms */
 
-#define NET_TIMEOUT_MS 15000 /* for each half of a test */
-#define LOGIN_MS 90000       /* less than sshd's LoginGraceTime, 120 s */
-#define END_GRACE_MS 3000    /* from SIGTERM to SIGKILL */
-#define KILL_WAIT_MS 1000    /* then a dying ssh is no reason not to exit */
-#define POLL_ERROR_MS 100    /* poll(2) fails: before it is called again */
-#define STOP_DELAY_MS 50     /* from ssh's stop to our own */
-#define ACCEPT_PAUSE_MS 1000 /* without descriptors, before accepting again */
-#define NOTIFY_RETRY_MS 1000 /* without room, before telling again */
-
-#define CONNS_MAX 96        /* connections that are heard during one test */
-#define BACKLOG 1024        /* connections that the kernel keeps for us */
-#define ACCEPTS_MAX 4096    /* connections that are accepted in one go */
-#define PRIVATE_CONNECT "w" /* socket that ssh listens on */
-#define PRIVATE_LISTEN "r"  /* socket that autossh listens on */
-#define PRIVATE_SOCKET "a"  /* socket that the helper asks on */
-#define PRIVATE_LINK "autossh-askpass" /* link to ourselves */
-#define PRIVATE_PATH_MAX sizeof(((struct sockaddr_un *)0)->sun_path)
-#define PRIVATE_MAX (PRIVATE_PATH_MAX - 20) /* leaves room for a name */
+#define CONNS_MAX 96 /* connections that are heard during one test */
 #define WAITSET_MAX (CONNS_MAX + 2 * REQUESTS_MAX + 16)
-#define REQUESTS_MAX 8      /* prompts of ssh's that are handled at a time */
-#define STDERR_LINE_MAX 512 /* bytes of a line of ssh's that are kept */
-#define LABEL_MAX 256
-#define METRICS_MAX (9 * (2 * LABEL_MAX + 256))
-#define LINKS_MAX 8    /* symbolic links in a row that are followed */
-#define VALUE_SHOWN 64 /* bytes of a bad value that a message repeats */
+#define REQUESTS_MAX 8 /* prompts of ssh's that are handled at a time */
 #define TEXT_MAX 1024  /* bytes of a formatted message */
 
 /* What the main loop waits for: descriptors, and a time. */
@@ -254,7 +237,7 @@ struct cmdline {
 	int forwards_at; /* the first -M stood before this word */
 };
 
-/* ---- systems: what not every system has, and its stand-in -------------- */
+/* ---- systems ------------------------------------------------------------- */
 
 #if HAVE_DECL_CLOCK_BOOTTIME
 #define CLOCK_STEADY CLOCK_BOOTTIME /* counts suspended time too */
@@ -575,7 +558,9 @@ explicit_bzero_volatile(void *memory, size_t size)
 #define MADV_NO_DUMP MADV_NORMAL
 #endif
 
-/* ---- small helpers ----------------------------------------------------- */
+/* ---- helpers, waitset --------------------------------------------------- */
+
+#define POLL_ERROR_MS 100 /* poll(2) fails: before it is called again */
 
 /* The time of day in ms, for reports alone. */
 static int64_t
@@ -724,6 +709,10 @@ waitset_wait(struct waitset *set, int timer_fd)
 	}
 }
 
+/* ---- numbers and text ---------------------------------------------------- */
+
+#define VALUE_SHOWN 64 /* bytes of a bad value that a message repeats */
+
 /*
  * The value of TEXT, which is decimal digits and nothing else; -1 if it is not.
  * What is greater than MAX (below INT64_MAX / 10) is only known to be.
@@ -837,6 +826,10 @@ quote(const char *text, char buf[VALUE_SHOWN + 4])
 {
 	return escape(text, buf, VALUE_SHOWN + 4);
 }
+
+/* ---- files --------------------------------------------------------------- */
+
+#define LINKS_MAX 8 /* symbolic links in a row that are followed */
 
 /*
  * Whether UID stands for all owners that our user namespace cannot name, such
@@ -1060,7 +1053,7 @@ read_line(const char *path, char *buf, size_t size)
 	return n > 0;
 }
 
-/* ---- log: syslog, a file, or standard output; errors on stderr too ----- */
+/* ---- log ----------------------------------------------------------------- */
 
 /* The log is written from everywhere, so it is reached from everywhere. */
 static struct {
@@ -1345,8 +1338,9 @@ log_open(const struct settings *set, bool background)
 	}
 }
 
-/* ---- settings: the AUTOSSH_ variables ---------------------------------- */
+/* ---- settings ------------------------------------------------------------ */
 
+#define NET_TIMEOUT_MS 15000 /* for each half of a test */
 #define SECONDS_MAX 2147483647
 #define PORT_MAX 65535
 
@@ -1702,7 +1696,7 @@ timing_report(const struct timing *t)
 		    t->timeout_ms);
 }
 
-/* ---- command line: what is autossh's and what is ssh's ----------------- */
+/* ---- command line -------------------------------------------------------- */
 
 /* ssh's options as its getopt() has them (OpenSSH 10); ":" takes an argument */
 static const char ssh_options[] =
@@ -2033,7 +2027,7 @@ ssh_words(char **argv, char *program, const struct cmdline *c,
 	argv[n] = NULL;
 }
 
-/* ---- policy: what follows from what ------------------------------------ */
+/* ---- policy -------------------------------------------------------------- */
 
 #define CHANGED_TIMEOUT_MIN_MS 3000
 #define CHANGED_TIMEOUT_MAX_MS 5000
@@ -2147,7 +2141,7 @@ policy_changed_timeout(int64_t usual_ms, bool gone, int64_t round_trip_ms)
 	return earlier(ms, usual_ms);
 }
 
-/* ---- signals: handlers write to a pipe, the loop reads ----------------- */
+/* ---- signals ------------------------------------------------------------- */
 
 /* A handler has no argument to pass the pipe in. */
 static int signal_pipe[2] = { -1, -1 };
@@ -2338,7 +2332,7 @@ signals_act(int sig)
 		die("received signal to exit (%d)", sig);
 }
 
-/* ---- terminal: what ssh may leave behind on it ------------------------- */
+/* ---- terminal ------------------------------------------------------------ */
 
 struct terminal {
 	bool controlling; /* autossh was started with one */
@@ -2387,7 +2381,7 @@ terminal_gone(const struct terminal *t)
 	return gone;
 }
 
-/* ---- processes: what we start, and how --------------------------------- */
+/* ---- processes ----------------------------------------------------------- */
 
 /*
  * Opens /dev/null as each of 0, 1 and 2 that is closed, so that no file or
@@ -2485,7 +2479,14 @@ process_fork(const struct signals *signals)
 	return 0;
 }
 
-/* ---- private directory: sockets that no other user can reach ----------- */
+/* ---- private directory --------------------------------------------------- */
+
+#define PRIVATE_CONNECT "w"            /* socket that ssh listens on */
+#define PRIVATE_LISTEN "r"             /* socket that autossh listens on */
+#define PRIVATE_SOCKET "a"             /* socket that the helper asks on */
+#define PRIVATE_LINK "autossh-askpass" /* link to ourselves */
+#define PRIVATE_PATH_MAX sizeof(((struct sockaddr_un *)0)->sun_path)
+#define PRIVATE_MAX (PRIVATE_PATH_MAX - 20) /* leaves room for a name */
 
 /* The exit handler removes it, and has no argument. */
 static struct {
@@ -2634,9 +2635,12 @@ private_touch(void)
 		    AT_SYMLINK_NOFOLLOW);
 }
 
-/* ---- sockets: addresses, and who connects to them ---------------------- */
+/* ---- sockets ------------------------------------------------------------- */
 
-#define PORT_WAIT_MS 5000 /* for a port that is taken at the start */
+#define BACKLOG 1024         /* connections that the kernel keeps for us */
+#define ACCEPTS_MAX 4096     /* connections that are accepted in one go */
+#define ACCEPT_PAUSE_MS 1000 /* without descriptors, before accepting again */
+#define PORT_WAIT_MS 5000    /* for a port that is taken at the start */
 #define PORT_RETRY_MS 100
 
 /* The loopback address with PORT, of IPv6 or IPv4. */
@@ -2775,7 +2779,7 @@ listener_accept(struct listener *l, int64_t now)
 	return fd;
 }
 
-/* ---- network, suspend: when to test or start without waiting ----------- */
+/* ---- network, suspend ---------------------------------------------------- */
 
 #define NETWORK_PAUSE_MS 250  /* addresses are compared after this pause */
 #define NETWORK_BURST_MS 1000 /* or, without a pause, after this time */
@@ -3848,7 +3852,7 @@ monitor_run(struct monitor *m, const struct waitset *set, int64_t now)
 	return event == EV_NONE ? event : monitor_end(m, event, now);
 }
 
-/* ---- passphrase sources: where the secret comes from ------------------- */
+/* ---- passphrase sources -------------------------------------------------- */
 
 #define SECRET_MAX 1023 /* bytes; ssh takes no more */
 
@@ -4073,7 +4077,7 @@ passphrase_open(const struct passphrase_source *from, const char *destination)
 	}
 }
 
-/* ---- prompt policy: what may be answered ------------------------------- */
+/* ---- prompt policy ------------------------------------------------------- */
 
 #define PROMPT_MAX 1800 /* bytes; ssh's own prompts are shorter */
 #define SERVER_MAX 319  /* bytes of user@host */
@@ -4268,7 +4272,7 @@ denial_matches(const char *line, const char *server, bool any_host)
 	       (server[0] == '\0' || strncmp(line, server, len) == 0);
 }
 
-/* ---- askpass server: answers the helper -------------------------------- */
+/* ---- askpass server ------------------------------------------------------ */
 
 #define PROMPT_SHOWN 200 /* bytes of a prompt in a log line */
 #define REQUEST_MAX (PROMPT_MAX + 200)
@@ -4900,7 +4904,7 @@ askpass_run(struct askpass_server *a, const struct waitset *set, int64_t now)
 	return event;
 }
 
-/* ---- askpass client: what ssh runs as SSH_ASKPASS ---------------------- */
+/* ---- askpass client ------------------------------------------------------ */
 
 /* Whether autossh was started as the helper, under the name NAME. */
 static bool
@@ -4962,8 +4966,9 @@ askpass_client_main(const char *name, const char *prompt)
 	return got == (ssize_t)n ? 0 : 1;
 }
 
-/* ---- ssh's stderr: to the log, where ssh has no terminal ---------------- */
+/* ---- ssh's stderr -------------------------------------------------------- */
 
+#define STDERR_LINE_MAX 512 /* bytes of a line of ssh's that are kept */
 #define STDERR_LINES_MAX 50 /* lines of each kind that are logged, in */
 #define STDERR_WINDOW_MS 60000
 #define STDERR_RECENT_MS 2000 /* what ssh says before it ends is why */
@@ -5248,7 +5253,9 @@ ssh_stderr_advise_forward(struct ssh_stderr *y)
 	y->advised_forward = true;
 }
 
-/* ---- reports: to the service manager, and to a file --------------------- */
+/* ---- service manager ---------------------------------------------------- */
+
+#define NOTIFY_RETRY_MS 1000 /* without room, before telling again */
 
 /* The service manager (sd_notify(3)). */
 struct notify {
@@ -5367,7 +5374,10 @@ notify_stopping(struct notify *n)
 	n->stopping = true;
 }
 
-/* ---- status: one line for people, metrics for machines ----------------- */
+/* ---- status text, metrics ------------------------------------------------ */
+
+#define LABEL_MAX 256
+#define METRICS_MAX (9 * (2 * LABEL_MAX + 256))
 
 /* A snapshot of the supervisor.  Times of the wall clock, in ms. */
 struct status {
@@ -5720,7 +5730,7 @@ background_ready(int *fd)
 	return there;
 }
 
-/* ---- the ssh process --------------------------------------------------- */
+/* ---- ssh process --------------------------------------------------------- */
 
 /* The present ssh.  Reset when it has been reaped. */
 struct ssh {
@@ -5833,8 +5843,12 @@ ssh_spawn(char **argv, const char *helper, const struct signals *signals,
 	return pid;
 }
 
-/* ---- supervisor: one ssh after the other ------------------------------- */
+/* ---- supervisor ---------------------------------------------------------- */
 
+#define STOP_DELAY_MS 50      /* from ssh's stop to our own */
+#define LOGIN_MS 90000        /* less than sshd's LoginGraceTime, 120 s */
+#define END_GRACE_MS 3000     /* from SIGTERM to SIGKILL */
+#define KILL_WAIT_MS 1000     /* then a dying ssh is no reason not to exit */
 #define LOGIN_GRACE_MS 120000 /* sshd ends a login that takes longer */
 
 /* What follows when ssh has gone. */
