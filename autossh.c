@@ -5204,6 +5204,7 @@ ssh_stderr_start(struct ssh_stderr *y, const char *monitor_port)
 {
 	snprintf(y->monitor_port, sizeof(y->monitor_port), "%s", monitor_port);
 	y->last[0] = y->words[0] = '\0';
+	y->words_kind = STDERR_OTHER;
 	y->forward_failed = false;
 }
 
@@ -6266,7 +6267,14 @@ test_passed(struct supervisor *s, int64_t now)
 static void
 test_failed(struct supervisor *s, int64_t now)
 {
-	ssh_stderr_explain(&s->ssh_stderr, s->monitor.test.begun);
+	const struct monitor *m = &s->monitor;
+
+	ssh_stderr_explain(&s->ssh_stderr, m->test.begun);
+	if (!m->passed && !m->forwards.auto_port)
+		log_msg(LOG_INFO,
+		    "no test of this ssh has passed: does the server allow "
+		    "forwarding (AllowTcpForwarding, PermitListen, "
+		    "PermitOpen)? -M 0 runs without a monitor");
 	enter_stopping(s, now);
 }
 
