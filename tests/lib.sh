@@ -27,6 +27,7 @@
 #	wait_for SECONDS CONDITION	a shell condition, polled; status 1 if
 #				it does not come true
 #	wait_log TEXT [COUNT] [SECONDS]	a line of the log that ends in TEXT
+#	wait_pause [COUNT] [SECONDS]	it waits before a start
 #	log_count TEXT, log_has TEXT, log_text (the log less dates and pids)
 #	log_seconds TEXT TEXT	from the first such line to the first such, s
 #	wait_starts N [SECONDS], starts, started_at N (ms), ssh_pid N, argv N,
@@ -410,6 +411,13 @@ wait_log() {
 	wait_text=$1
 	wait_count=${2:-1}
 	wait_for "${3:-15}" '[ "$(log_count "$wait_text")" -ge "$wait_count" ]'
+}
+
+# wait_pause [COUNT] [SECONDS]: autossh waits before a start, for the COUNTth time
+wait_pause() {
+	wait_count=${1:-1}
+	wait_for "${2:-30}" \
+	    '[ "$(log_text | grep -c "^waiting [0-9]* s before")" -ge "$wait_count" ]'
 }
 
 log_seconds() {
