@@ -187,9 +187,14 @@ unlike "$(auto_dir 3)" "^$(auto_dir 1)\$" "it has a new name"
 
 rm -rf "$(auto_dir 3)"
 kill -HUP "$pid"
-check "it vanished under a sound ssh: noticed by a test" \
-    wait_log "port down, restarting ssh"
-check "and mended" wait_log "connection ok" 4
+check "it vanished under a sound ssh: the log says so" wait_for 15 \
+    'log_text | grep -q "^the private sockets in .* have been removed"'
+sleep 2
+is "$(starts) $(log_count "port down, restarting ssh")" "3 0" \
+    "and ssh is left alone"
+is "$(log_text | grep -c "have been removed")" 1 "which is said once"
+kill -USR1 "$pid"
+check "the next ssh has new sockets" wait_log "connection ok" 4
 rm -f "$(auto_dir 4)/r"
 kill -USR1 "$pid"
 check "our socket alone vanished: a new one" wait_log "connection ok" 5
@@ -553,10 +558,10 @@ for forbidden in "AllowTcpForwarding no" "AllowTcpForwarding local" \
     "PermitListen none" "DisableForwarding yes"; do
 	forbids "$forbidden"
 	real AUTOSSH_LOGLEVEL=6
-	check "$forbidden: the test fails" \
-	    wait_log "port down, restarting ssh" 1 30
-	check "$forbidden: and the log says what to check" \
-	    wait_for 10 'log_text | grep -q AllowTcpForwarding'
+	check "$forbidden: the log says what to check" \
+	    wait_for 30 'log_text | grep -q AllowTcpForwarding'
+	is "$(log_count "port down, restarting ssh") $(log_count \
+	    "starting ssh (count 2)")" "0 0" "$forbidden: ssh is left alone"
 	stop
 done
 forbids "AllowStreamLocalForwarding no"
