@@ -22,13 +22,21 @@ after() {
 	fi
 }
 
-for s in 0 1 2 3 127 254 255; do
+after "first start, within the gate: exit 0 of a session" "exit 0; exit 5" \
+    30 0 1 "ssh exited with status 0; autossh exiting"
+for s in 1 2 3 127 254 255; do
 	after "first start, within the gate: exit $s" "exit $s; exit 0" 30 1 1 \
 	    "ssh exited prematurely with status $s; autossh exiting"
 done
 # The advice reaches whoever reads the error.
-like "$(cat "$dir/err")" "AUTOSSH_GATETIME=0 it would be started again" \
+like "$(cat "$dir/err")" "AUTOSSH_GATETIME=0 keeps trying" \
     "what would help is said on the terminal, too"
+fresh "exit 0"
+run -M 0 -N host
+is "$status $(starts)" "1 1" "first start, within the gate: exit 0 of ssh -N"
+check "and it is said" \
+    log_has "ssh exited prematurely with status 0; autossh exiting"
+like "$(cat "$dir/err")" "ControlPath=none" "with what may have caused it"
 for s in 1 2 255; do
 	after "first start, no gate: exit $s" "exit $s; exit 0" 0 0 2 \
 	    "ssh exited with error status $s; restarting ssh"
@@ -68,7 +76,7 @@ after "second start: SIGTERM" "signal KILL; signal TERM; exit 0" 30 0 3 \
 # On the first start: see settings.t.  Later it is a failed start.
 fresh 'await go exit 255; exit 0'
 ln -s "$FAKESSH" "$dir/ssh"
-start run:group AUTOSSH_GATETIME=0 AUTOSSH_PATH="$dir/ssh" \
+start run:group AUTOSSH_GATETIME=0 AUTOSSH_POLL=1 AUTOSSH_PATH="$dir/ssh" \
     exec:sh -c 'cd "$0" && exec "$@"' "$dir" "$AUTOSSH" -M 0 host
 wait_starts 1
 rm "$dir/ssh"
@@ -80,12 +88,11 @@ wait_exit
 is "$status $(starts)" "0 2" "ssh is back at the same path: it is started"
 like "$(log_text)" "$dir/ssh.*No such file" "the reason is in the log"
 
-# ---- backoff
+# ---- pacing
 
 # All at once, as they take seconds.
-backoff_polls="59 100 250 600"
-backoff_begin=$(now)
-for poll in $backoff_polls; do
+pacing_polls="1 20 600 3000"
+for poll in $pacing_polls; do
 	fresh 'exit 255'
 	start AUTOSSH_GATETIME=0 AUTOSSH_POLL="$poll" -M 0 host
 	eval "dir_$poll=\$dir pid_$poll=\$pid"
@@ -95,28 +102,55 @@ start AUTOSSH_GATETIME=0 AUTOSSH_POLL=1 -M 0 host
 dir_min=$dir
 pid_min=$pid
 
-# Immediately five times, then by the square of the tries.
-grace() {
-	log_text | grep -E '^(checking for|sleeping for) grace' |
-	    sed 's/.*tries = //; s/.*grace time \([0-9]*\) secs/wait \1/' |
+# tries: the tries of each restart
+tries() {
+	log_text | sed -n 's/^checking for grace period, tries = //p' |
 	    tr '\n' ' '
 }
-for poll in $backoff_polls; do
+
+# paused N: the milliseconds between the end of ssh N and the next start, which
+# the stand-in has noted; N counts from 1.
+paused() {
+	echo $(($(started_at $(($1 + 1))) - $(started_at "$1")))
+}
+
+# A pause is drawn from the upper half of its nominal length; a slow machine
+# adds to it.
+pace() {
+	check "POLL $poll: pause $1 is $2 ms at least ($(paused "$1") ms)" \
+	    [ "$(paused "$1")" -ge "$2" ]
+	check "POLL $poll: pause $1 is less than $3 ms and a slow start" \
+	    [ "$(paused "$1")" -le $(($3 + 3000)) ]
+}
+for poll in $pacing_polls; do
 	eval "dir=\$dir_$poll pid=\$pid_$poll"
 	case $poll in
-	59) want="0 1 2 3 4 5 6 7 8 wait 1 9 wait 3 " ;;
-	100) want="0 1 2 3 4 5 6 7 wait 1 8 wait 3 " ;;
-	250) want="0 1 2 3 4 5 6 7 wait 3 8 wait 7 " ;;
-	600) want="0 1 2 3 4 5 6 wait 2 7 wait 8 " ;;
+	1) nominal=1000 third=1000 ;;
+	*) nominal=2000 third=10000 ;;
 	esac
-	wait_for 20 '[ "$(grace)" = "$want" ]'
-	is "$(grace)" "$want" "backoff with POLL $poll"
+	wait_starts 4 30
+	like "$(tries)" '^0 1 2 3 ' "POLL $poll: each quick start counts"
+	check "POLL $poll: the first quick start comes at once" \
+	    [ "$(paused 1)" -lt 900 ]
+	pace 2 $((nominal / 2)) $nominal
+	pace 3 $((third / 2)) $third
+	# a pause of less than a second is no news
+	[ "$poll" -eq 1 ] || like "$(log_text)" \
+	    "^waiting ([1-9]|10) s before the next start\$" \
+	    "POLL $poll: the log says how long"
 	stop
-	is "$status" 1 "backoff with POLL $poll: TERM ends the wait"
+	is "$status" 1 "POLL $poll: TERM ends a pause"
 done
-eval "dir=\$dir_600"
-check "a wait of 2 s is one" \
-    [ $(($(started_at 7) - backoff_begin)) -ge 2000 ]
+
+# ---- status 0 of a service
+
+fresh 'exit 0'
+start AUTOSSH_GATETIME=0 AUTOSSH_NTSERVICE=yes AUTOSSH_POLL=1 -M 0 host
+wait_starts 3
+is "$(log_text | grep -c "ControlPath=none")" 1 \
+    "status 0 of a service, again and again: one line of advice"
+stop
+is "$status" 0 "TERM to a service: exit 0"
 
 # ---- the end of ssh
 
@@ -271,16 +305,22 @@ fi
 
 # ---- nothing goes unnoticed
 
-# Each death would be worth POLL seconds, if it were.  Twenty-two starts go
-# without a wait at POLL 1.
+# Each death would be worth POLL seconds, if it were.  At POLL 1 a pause is one
+# second at most.
 lost=0
-for round in 1 2 3 4 5; do
+rounds="1 2 3 4 5 6 7 8 9 10"
+for round in $rounds; do
 	fresh 'exit 255'
-	run AUTOSSH_GATETIME=0 AUTOSSH_POLL=1 AUTOSSH_FIRST_POLL=600 \
-	    AUTOSSH_MAXSTART=22 -M 0 host
-	[ "$status $(starts)" = "0 22" ] || lost=$((lost + 1))
+	start AUTOSSH_GATETIME=0 AUTOSSH_POLL=1 AUTOSSH_FIRST_POLL=600 \
+	    AUTOSSH_MAXSTART=8 -M 0 host
+	eval "dir_$round=\$dir pid_$round=\$pid"
 done
-is "$lost" 0 "1.4g: a death of ssh in the gap goes unnoticed: 110 deaths"
+for round in $rounds; do
+	eval "dir=\$dir_$round pid=\$pid_$round"
+	wait_exit 60
+	[ "$status $(starts)" = "0 8" ] || lost=$((lost + 1))
+done
+is "$lost" 0 "1.4g: a death of ssh in the gap goes unnoticed: 80 deaths"
 
 # ---- the clock is set
 
@@ -379,7 +419,7 @@ else
 	clock_set $years
 	: >"$tmp/backoff"
 	wait_exit
-	is "$(grace)" "0 1 2 " "1.4g: the clock is set: backoff"
+	is "$(tries)" "0 1 2 " "1.4g: the clock is set: backoff"
 
 	clock_start hang AUTOSSH_MAXLIFETIME=2 -M 0 host
 	clock_set -$years
@@ -401,8 +441,8 @@ fi
 
 dir=$dir_min
 pid=$pid_min
-wait_starts 4 30
-is "$(grace)" "0 1 2 0 " "an ssh that lived for 10 s starts the tries anew"
+wait_starts 4 40
+is "$(tries)" "0 1 2 0 " "an ssh that lived for 10 s starts the tries anew"
 stop
 
 done_testing

@@ -42,11 +42,14 @@ scene_life() {
 scene_wait() {
 	fresh "exit 255"
 	start "AUTOSSH_LOGLEVEL=$1" AUTOSSH_GATETIME=0 AUTOSSH_POLL=10000 -M 0 host
-	wait_starts 6
-	# It is on its way to the wait, or in it.
+	wait_starts 3
+	# It is on its way to the pause, or in it.
 	kill -USR2 "$pid"
 	[ "$1" -lt 6 ] || wait_for 10 'log_text | grep -q "^status: "'
-	[ "$1" -lt 7 ] || wait_log "sleeping for grace time 33 secs"
+	[ "$1" -lt 6 ] || wait_pause 2
+	# the pause is drawn: its length is no part of the line here
+	sed 's/time [0-9]* secs/time N secs/; s/waiting [0-9]* s/waiting N s/' \
+	    "$dir/log" >"$dir/log.new" && cat "$dir/log.new" >"$dir/log"
 	stop
 }
 
@@ -93,8 +96,9 @@ done <<'END'
 6 life first poll time is greater than lifetime, dropping first poll time to 1
 7 monitor connection ok
 7 wait checking for grace period, tries = 0
-7 wait checking for grace period, tries = 6
-7 wait sleeping for grace time 33 secs
+7 wait checking for grace period, tries = 3
+7 wait sleeping for grace time N secs
+6 wait waiting N s before the next start
 END
 
 fresh "exit 5"

@@ -13,12 +13,13 @@ running() {
 	wait_for 10 'log_text | grep -q "^ssh child pid is"'
 }
 
-# waiting WORD...: autossh that waits 33 s before it starts ssh again.
+# waiting WORD...: autossh that has started ssh three times, and waits 50 s or
+# more before it does so again.
 waiting() {
-	fresh "exit 255; exit 255; exit 255; exit 255; exit 255; exit 255; hang"
-	start AUTOSSH_PIDFILE="$dir/pid" AUTOSSH_GATETIME=0 AUTOSSH_POLL=10000 \
+	fresh "exit 255; exit 255; exit 255; hang"
+	start AUTOSSH_PIDFILE="$dir/pid" AUTOSSH_GATETIME=0 AUTOSSH_POLL=30000 \
 	    "$@" host
-	wait_log "sleeping for grace time 33 secs"
+	wait_pause 2
 }
 
 # gone NAME: it has ended with status 1, and nothing is left.
@@ -55,7 +56,7 @@ for signal in TERM.15 INT.2 QUIT.3 ABRT.6; do
 	waiting -M 0
 	kill "-$name" "$pid"
 	gone "$differs$name, waiting to restart: exit 1"
-	is "$(starts)" 6 "$name, waiting to restart: no start"
+	is "$(starts)" 3 "$name, waiting to restart: no start"
 done
 # While ssh is being ended: see life.t.
 
@@ -72,8 +73,8 @@ check "USR1, ssh runs: a new one" wait_starts 2
 is "$(got | cut -d ' ' -f 1)" 1:TERM "USR1: the old one gets TERM"
 check "USR1: the line" log_has "signalled to kill and restart ssh"
 check "USR1: at once, in spite of the gate" alive "$pid"
-like "$(log_text | grep '^checking' | tail -n 1)" 'tries = 1$' \
-    "USR1 counts as a try"
+like "$(log_text | grep '^checking' | tail -n 1)" 'tries = 0$' \
+    "USR1 is no try"
 stop
 
 # Two ssh must never be there at once.
@@ -89,7 +90,7 @@ plan=hang
 waiting -M 0
 kill -USR1 "$pid"
 check "1.4g: HUP, USR1 kill autossh in the backoff: USR1 starts ssh" \
-    wait_starts 7
+    wait_starts 4
 stop
 
 # ---- HUP
@@ -120,18 +121,21 @@ stop
 waiting -M 0
 kill -HUP "$pid"
 check "1.4g: HUP, USR1 kill autossh in the backoff: HUP starts ssh" \
-    wait_starts 7
+    wait_starts 4
 stop
 
 # The count of tries goes on from there.
 fresh "exit 255"
 start AUTOSSH_GATETIME=0 AUTOSSH_POLL=10000 -M 0 host
-for wait in 33 133 300; do
-	wait_log "sleeping for grace time $wait secs"
+for pause in 2 3 4; do
+	wait_pause "$pause"
 	kill -HUP "$pid"
 done
-is "$(log_text | grep '^sleeping' | sed 's/[^0-9]*\([0-9]*\).*/\1/' |
-    head -n 3 | tr '\n' ' ')" "33 133 300 " \
+wait_pause 5
+# tries 3 to 6: each pause is in the upper half of POLL * (tries - 2)^2 / 300
+is "$(log_text | sed -n 's/^waiting \([0-9]*\) s before.*/\1/p' | awk '
+    NR > 1 { w = 100 * (NR - 1) ^ 2; print ($1 >= w / 2 && $1 <= w) }' |
+    head -n 4 | tr '\n' ' ')" "1 1 1 1 " \
     "a start that was prodded does not make the tries forgotten"
 stop
 
