@@ -163,16 +163,16 @@ tries_forgotten() {
 	    [ "$(log_count "checking for grace period, tries = 0")" -eq 2 ]
 }
 
-# The wait before the eighth start is a second.
+# The pause before the third start is a second or two.
 backoff() {
 	clock_start "exit 255" AUTOSSH_GATETIME=0 AUTOSSH_POLL=100 \
-	    AUTOSSH_MAXSTART=8 -M 0 host
-	must "no wait" wait_log "sleeping for grace time 1 secs"
+	    AUTOSSH_MAXSTART=3 -M 0 host
+	wait_pause || give_up "no pause"
 	clock_move
 	wait_exit
 	must "$(starts) starts, status $status" \
-	    [ "$(starts) $status" = "8 0" ]
-	gap=$(($(started_at 8) - $(started_at 7)))
+	    [ "$(starts) $status" = "3 0" ]
+	gap=$(($(started_at 3) - $(started_at 2)))
 	must "the wait took $gap ms" [ "$gap" -ge 1000 ]
 }
 
@@ -231,12 +231,12 @@ sleep_an_hour() {
 
 suspended_backoff() {
 	clock_start "exit 255" AUTOSSH_GATETIME=0 AUTOSSH_POLL=100000 \
-	    AUTOSSH_MAXSTART=7 -M 0 host
-	must "no wait" wait_log "sleeping for grace time 333 secs"
+	    AUTOSSH_MAXSTART=4 -M 0 host
+	wait_pause 2 || give_up "no long pause"
 	sleep_an_hour
 	wait_exit
 	must "status $status, $(starts) starts" \
-	    [ "$status $(starts)" = "0 7" ]
+	    [ "$status $(starts)" = "0 4" ]
 }
 
 # A pause that is not yet over ends.

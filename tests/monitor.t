@@ -327,7 +327,7 @@ stop
 
 # One who holds on while nobody is tested is there when ssh is not, too.
 monitor waiting "exit 255" AUTOSSH_GATETIME=0 -M @
-wait_log "sleeping for grace time 8 secs"
+wait_pause 2
 check "strangers may come while ssh is away" \
     "$TOOL" strangers $((port + 1)) 64 silent 300
 alive "$pid"

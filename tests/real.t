@@ -116,10 +116,8 @@ sshd_down
 for session in $sessions; do
 	kill -KILL "$session" 2>/dev/null
 done
-check "server away: the backoff begins" \
-    wait_log "sleeping for grace time 1 secs" 1 60
-check "server away: a longer pause follows" \
-    wait_log "sleeping for grace time 3 secs" 1 60
+check "server away: a pause" wait_pause 1 60
+check "server away: another one" wait_pause 2 60
 check "server away: autossh goes on trying" alive "$pid"
 sshd_up
 check "server back: the tunnel is back" passes

@@ -126,7 +126,7 @@ stop
 
 # The count of tries goes on from there.
 fresh "exit 255"
-start AUTOSSH_GATETIME=0 AUTOSSH_POLL=10000 -M 0 host
+start AUTOSSH_GATETIME=0 AUTOSSH_POLL=30000 -M 0 host
 for pause in 2 3 4; do
 	wait_pause "$pause"
 	kill -HUP "$pid"
