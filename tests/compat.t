@@ -49,20 +49,20 @@ words: -NfM\$P h | words | the forwards stand where -M stood, in a cluster too
 words: -M \$P -NT -o ControlMaster=no -6 h | words | ssh -6 reaches no IPv4 address
 words: -M 0 -J jump -N h | words | -J takes an argument
 words: -M 0 (-Jjump|-B lo) h | status starts words log stderr | -J and -B take an argument
+words: -M 0 .*(-Q cipher|-O check).* h | log | a question is for ssh to answer
 words: -M 0 -Z h | status starts words log stderr | ssh judges the letters that are unknown here
 words: (-M 0 -N h \(PORT=\$P\)|-M \$P -N h \(PORT=0\)) | words log | AUTOSSH_PORT beats -M; Debian's program has it the other way
 early: .*exit 0 | status log | a session may end within the gate time
-early: .*exit [1-9].* | stderr | no failure is silent
+early: (.*exit [1-9].*|pidfile gone .*) | stderr | no failure is silent
 pacing: (POLL 600, 4 starts|signals count as deaths do) | gaps | a pause comes before the third start and the fourth; 1.4g has none up to the sixth
-waiting: (TERM|INT) | log | the log tells which signal it was, in each state
 testing: (TERM|INT) | log | a signal does not fail the test that is under way
 testing: (USR2|HUP|ALRM|CHLD) | log starts gaps | a signal does not fail the test that is under way
 testing: (PIPE|CONT|USR1) | log | a signal does not fail the test that is under way
 ending: (TERM|INT) | status log left | an ssh that ignores TERM is killed; 1.4g hangs, deaf to signals
 (running|testing|ending): (QUIT|ABRT) | status log left | QUIT and ABRT end ssh, too
-waiting: (QUIT|ABRT) | status log | QUIT and ABRT end autossh in good order
+waiting: (QUIT|ABRT) | status | QUIT and ABRT end autossh in good order
 waiting: (USR2|ALRM|PIPE) | alive status | no signal kills autossh by default action
-waiting: (HUP|USR1) | alive status starts gaps | they start ssh at once; 1.4g is killed
+waiting: (HUP|USR1) | alive status | they start ssh at once; 1.4g is killed
 running: KILL | left | no ssh outlives autossh
 ssh: (stopped|ignores TERM), then TERM | status left | it is killed after 3 s; 1.4g waits for ever
 ssh: ignores TERM, (then USR1|a test fails) | status starts log left | it is killed after 3 s; 1.4g waits for ever
@@ -75,7 +75,7 @@ monitor: (loop|echo), cut 5 | status starts gaps left | a line cut short fails t
 monitor: ssh dies in a test | log | its status is told; 1.4g takes its death for a failed test
 strangers: (eight at a time, .*|one at a time, (close|reset)) | passed failed | strangers do not fail a test
 count: MAXSTART=-2 | status starts words log gaps | any negative number is no limit
-pidfile: gone after HUP while waiting | alive status starts gaps pidfile | HUP starts ssh at once; 1.4g is killed and leaves it
+pidfile: gone after HUP while waiting | alive status pidfile | HUP starts ssh at once; 1.4g is killed and leaves it
 pidfile: gone after QUIT | status log left pidfile | QUIT ends autossh in good order
 pidfile: another has it at the end | pidfile | what is another's is left alone
 pidfile: (in no|is a) directory | stderr | no failure is silent
@@ -175,7 +175,7 @@ plain() {
 }
 
 # The lines of a log that scripts match, and no others, as one; but for the
-# lengths of pauses, which are drawn.
+# lengths of pauses, which are drawn, and the count of tries, which paces them.
 kept_lines() {
 	awk '
 	BEGIN {
@@ -207,6 +207,7 @@ kept_lines() {
 	}
 	$0 ~ pattern {
 		sub(/pid is .*/, "pid is PID")
+		sub(/tries = .*/, "tries = N")
 		printf "%s%s", sep, $0
 		sep = "|"
 	}'
@@ -277,8 +278,9 @@ both() {
 }
 
 # Compares field by field: a line for each difference, and for each intended
-# one that does not show.  A busy machine may hold a start up: what is less than
-# two seconds apart is the same (that a wait is meant is in the log, too).
+# one that does not show.  A busy machine may hold a start up, and ours pauses
+# for 2 s before the third quick start: what is less than four seconds apart is
+# the same.
 cat >"$tmp/compare.awk" <<'EOF'
 BEGIN {
 	FS = " [|] "
@@ -290,7 +292,7 @@ function same(field, a, b,    n, i, x, y) {
 	if (split(b, y, " ") != n)
 		return 0
 	for (i = 1; i <= n; i++)
-		if (x[i] - y[i] >= 2 || y[i] - x[i] >= 2)
+		if (x[i] - y[i] >= 4 || y[i] - x[i] >= 4)
 			return 0
 	return 1
 }
@@ -491,14 +493,14 @@ table_deaths() {
 		    "MAXSTART=$n POLL=1" '-M 0 h' 'finish; without log'
 	done
 	scenario "count: MAXSTART=-1" 'exit 255; exit 255; exit 255; exit 0' \
-	    MAXSTART=-1 '-M 0 h'
+	    'MAXSTART=-1 POLL=1' '-M 0 h'
 	scenario "count: MAXSTART=-2" 'exit 255; exit 0' MAXSTART=-2 '-M 0 h'
 	scenario "count: MAXSTART=2, signals" 'signal KILL' \
 	    'MAXSTART=2 GATETIME=30' '-M 0 h'
 	scenario "early: gate 30, MAXSTART=1, exit 1" 'exit 1' \
 	    'MAXSTART=1 GATETIME=30' '-M 0 h'
-	scenario "count: not limited" 'exit 255; exit 1; exit 2; exit 0' '' \
-	    '-M 0 h'
+	scenario "count: not limited" 'exit 255; exit 1; exit 2; exit 0' \
+	    POLL=1 '-M 0 h' 'finish; without log'
 	scenario "count: MAXSTART=2, USR1 is a start" 'hang' MAXSTART=2 \
 	    '-M 0 h' 'running 1; sig USR1; running 2; sig USR1; finish'
 }
@@ -603,7 +605,7 @@ table_signals() {
 	for s in TERM INT QUIT ABRT; do
 		scenario "running: $s" hang '' '-M 0 h' "running; sig $s; finish"
 		scenario "waiting: $s" 'exit 255' POLL=3000 '-M 0 h' \
-		    "waiting; sig $s; finish"
+		    "waiting; sig $s; finish; without starts gaps log"
 		scenario "testing: $s" 'swallow forward' \
 		    'FIRST_POLL=1 POLL=30' '-M $P h' \
 		    "running; sleep 2; sig $s; finish"
@@ -614,7 +616,7 @@ table_signals() {
 		scenario "running: $s" hang '' '-M 0 h' \
 		    "running; sig $s; still 0.5; stop"
 		scenario "waiting: $s" 'exit 255' POLL=3000 '-M 0 h' \
-		    "waiting; sig $s; still 1; stop; without log"
+		    "waiting; sig $s; still 1; stop; without starts gaps log"
 		scenario "testing: $s" 'swallow forward' \
 		    'FIRST_POLL=1 POLL=30' '-M $P h' \
 		    "running; sleep 2; sig $s; still 0.5; stop"
@@ -626,7 +628,7 @@ table_signals() {
 	scenario 'running: USR1, gate 30' hang GATETIME=30 '-M 0 h' \
 	    'running; sig USR1; running 2; stop'
 	scenario 'waiting: USR1' 'exit 255' POLL=3000 '-M 0 h' \
-	    'waiting; sig USR1; still 1; stop; without log'
+	    'waiting; sig USR1; still 1; stop; without starts gaps log'
 	scenario 'testing: USR1' 'swallow forward; hang' \
 	    'FIRST_POLL=1 POLL=30' '-M $P h' \
 	    'running; sleep 2; sig USR1; wait_starts 2 5; stop; without gaps'
@@ -833,7 +835,7 @@ table_files() {
 	    'PIDFILE=pid MAXLIFETIME=2' '-M 0 h' 'finish; gone_pidfile'
 	scenario 'pidfile: gone after HUP while waiting' 'exit 255' \
 	    'PIDFILE=pid POLL=3000' '-M 0 h' \
-	    'waiting; sig HUP; still 1; stop; gone_pidfile; without log'
+	    'waiting; sig HUP; still 1; stop; gone_pidfile; without starts gaps log'
 	scenario 'pidfile: gone after QUIT' hang PIDFILE=pid '-M 0 h' \
 	    'running; sig QUIT; finish; gone_pidfile'
 	scenario 'pidfile: a stale one' hang 'PIDFILE=pid' '-M 0 h' \
