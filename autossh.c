@@ -3587,20 +3587,34 @@ conns_read(struct test *t, const struct waitset *set, bool echo, int64_t now)
 	return EV_NONE;
 }
 
+/* Whether a connection has sent nothing yet, not even what is still unread. */
+static bool
+conn_is_silent(const struct conn *c)
+{
+	char byte;
+
+	return c->matched == 0 &&
+	       recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 1;
+}
+
 /*
- * Makes room for new connections: the older half goes, of those that have sent
- * nothing if there are such.  ssh sends as soon as it has connected, so it is
+ * Makes room for new connections: the older half of the silent ones goes, or
+ * of all if none is silent.  ssh sends as soon as it has connected, so it is
  * among the rest.
  */
 static void
 conns_make_room(struct test *t)
 {
-	int i, kept = 0, silent = 0, drop = (t->nconns + 1) / 2;
+	bool silent[CONNS_MAX];
+	int i, kept = 0, nsilent = 0, drop;
 
-	for (i = 0; i < t->nconns; i++)
-		silent += t->conns[i].matched == 0;
 	for (i = 0; i < t->nconns; i++) {
-		if (drop > 0 && (silent == 0 || t->conns[i].matched == 0)) {
+		silent[i] = conn_is_silent(&t->conns[i]);
+		nsilent += silent[i];
+	}
+	drop = ((nsilent > 0 ? nsilent : t->nconns) + 1) / 2;
+	for (i = 0; i < t->nconns; i++) {
+		if (drop > 0 && (nsilent == 0 || silent[i])) {
 			fd_close(&t->conns[i].fd);
 			drop--;
 		} else {
@@ -3628,10 +3642,10 @@ monitor_accept(struct monitor *m, const struct waitset *set, int64_t now)
 			conns_make_room(t);
 		fd = listener_accept(&m->listener, now);
 		if (fd == -1 && m->listener.due != 0 && t->nconns > 0) {
-			/* without descriptors: give up some of our own */
-			conns_make_room(t);
+			/* without descriptors, give up some that were read */
+			if (i == 0)
+				conns_make_room(t);
 			m->listener.due = 0;
-			return;
 		}
 		if (fd == -1)
 			return;

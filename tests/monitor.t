@@ -73,7 +73,7 @@ monitor sound "forward" AUTOSSH_POLL=1 AUTOSSH_FIRST_POLL=2 \
     AUTOSSH_PIDFILE="$tmp/pidfile" AUTOSSH_MESSAGE="two words" -M @
 monitor later "pass 2 swallow forward; forward" AUTOSSH_POLL=1 -M @
 # Descriptors: from too few for a start on.
-few="8 9 10 11 12 13"
+few="10 11 12 13 14 15"
 ! sanitized || few=
 for files in $few; do
 	monitor "few_$files" forward "run:files=$files" AUTOSSH_GATETIME=0 \
@@ -314,7 +314,7 @@ done
 # Nothing of it is worth a line above debug.
 monitor stranger forward AUTOSSH_LOGLEVEL=6 AUTOSSH_POLL=1 \
     AUTOSSH_PIDFILE="$tmp/pidfile" -M @
-wait_starts 1
+wait_for 10 'log_text | grep -q "^tunnel is up"'
 before=$(log_text | wc -l)
 touch -t 200102030405 "$tmp/pidfile"
 for kind in silent talk reset close flood; do

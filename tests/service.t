@@ -310,9 +310,10 @@ is "$(sed -n 's/^autossh_test_failures_total{.*} //p' "$tmp/status")" 1 \
 ended "early tests"
 
 fresh "forward"
-start AUTOSSH_FIRST_POLL=4 -N host
-check "nobody waits: no early test" wait_log "connection ok"
-check "nobody waits: the first test is at FIRST_POLL" \
+free_port
+start AUTOSSH_FIRST_POLL=4 -M "$port" -N host
+check "a port, and nobody waits: no probe" wait_log "connection ok"
+check "a port, and nobody waits: the first test is at FIRST_POLL" \
     [ "$(log_seconds "starting ssh (count 1)" "connection ok")" -ge 3 ]
 stop
 fresh "forward"

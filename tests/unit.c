@@ -1849,7 +1849,7 @@ test_conns_make_room(void)
 		t.conns[i] = (struct conn){ -1, i == 0, 100 + i };
 	t.nconns = 6;
 	conns_make_room(&t);
-	is_int(t.nconns, 3, "half of them go");
+	is_int(t.nconns, 3, "half of the silent ones go");
 	is_int(t.conns[0].deadline, 100, "one that has sent something stays");
 	is_int(t.conns[1].deadline, 104, "the older silent ones go");
 	for (i = 0; i < 4; i++)
