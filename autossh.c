@@ -813,8 +813,7 @@ escape(const char *text, char *buf, size_t size)
 			    (unsigned char)*text);
 		if (used + strlen(piece) + 4 > size)
 			break;
-		memcpy(buf + used, piece, strlen(piece));
-		used += strlen(piece);
+		used += (size_t)snprintf(buf + used, size - used, "%s", piece);
 	}
 	snprintf(buf + used, size - used, "%s", *text == '\0' ? "" : "...");
 	return buf;
@@ -838,17 +837,23 @@ quote(const char *text, char buf[VALUE_SHOWN + 4])
 static bool
 uid_is_unmapped(uid_t uid)
 {
-	unsigned long first, outside, count, overflow;
+	char line[128] = "", *end;
+	unsigned long first, count;
+	bool unmapped;
 	FILE *f = fopen("/proc/sys/kernel/overflowuid", "re");
-	bool unmapped =
-	    f != NULL && fscanf(f, "%lu", &overflow) == 1 && overflow == uid;
 
+	unmapped = f != NULL && fgets(line, sizeof(line), f) != NULL &&
+		   strtoul(line, NULL, 10) == uid;
 	if (f != NULL)
 		fclose(f);
 	f = unmapped ? fopen("/proc/self/uid_map", "re") : NULL;
 	if (f == NULL)
 		return false;
-	while (fscanf(f, "%lu %lu %lu", &first, &outside, &count) == 3) {
+	/* three numbers a line: first id here, first id outside, how many */
+	while (fgets(line, sizeof(line), f) != NULL) {
+		first = strtoul(line, &end, 10);
+		(void)strtoul(end, &end, 10);
+		count = strtoul(end, NULL, 10);
 		if (uid >= first && uid - first < count)
 			unmapped = false;
 	}
@@ -1105,7 +1110,7 @@ log_file_open(const char *path, int flags)
 static void
 log_file_follow(void)
 {
-	char target[PATH_MAX];
+	char resolved[PATH_MAX];
 	struct stat st;
 	int fd;
 
@@ -1114,8 +1119,8 @@ log_file_follow(void)
 	    (!S_ISREG(st.st_mode) ||
 		(st.st_dev == logger.dev && st.st_ino == logger.ino)))
 		return;
-	path_follow(logger.path, target);
-	fd = log_file_open(target, O_NOFOLLOW);
+	path_follow(logger.path, resolved);
+	fd = log_file_open(resolved, O_NOFOLLOW);
 	if (fd == -1)
 		return;
 	fd_close(&logger.fd);
@@ -1546,7 +1551,7 @@ setting_store(struct settings *set, const struct setting *s, const char *value)
 		       ((int64_t)strlen(value) >= s->min &&
 			   (int64_t)strlen(value) <= s->max);
 	case SETTING_PORT:
-		return monitor_port_parse(value, port);
+		return value != NULL && monitor_port_parse(value, port);
 	case SETTING_PASSPHRASE:
 		from->source = PASSPHRASE_NONE;
 		return value == NULL || passphrase_parse(value, from);
@@ -3824,7 +3829,7 @@ monitor_end(struct monitor *m, enum event event, int64_t now)
 {
 	struct schedule *sc = &m->schedule;
 	bool probe = m->test.probe;
-	bool harmless = test_is_harmless(&m->test);
+	bool no_failure = test_is_harmless(&m->test);
 
 	test_close(&m->test);
 	sc->next_due = probe ? sc->first_due : now + m->timing->poll_ms;
@@ -3835,7 +3840,7 @@ monitor_end(struct monitor *m, enum event event, int64_t now)
 	} else if (event == EV_TEST_VOID) {
 		sc->next_due = sc->again_due = NEVER;
 		event = EV_NONE;
-	} else if (harmless) {
+	} else if (no_failure) {
 		m->refused = false;
 		sc->next_due = schedule_probe(sc, now);
 		event = EV_NONE;
@@ -5237,8 +5242,8 @@ ssh_stderr_reset(struct ssh_stderr *y, int64_t now)
 static void
 ssh_stderr_explain(struct ssh_stderr *y, int64_t since)
 {
-	bool said = y->words[0] != '\0' && y->words_at >= since;
-	bool closed = said && y->words_kind == STDERR_CLOSED;
+	bool fresh = y->words[0] != '\0' && y->words_at >= since;
+	bool closed = fresh && y->words_kind == STDERR_CLOSED;
 
 	if (closed && !y->advised_closed) {
 		log_msg(LOG_INFO,
@@ -5247,10 +5252,10 @@ ssh_stderr_explain(struct ssh_stderr *y, int64_t since)
 		y->advised_closed = true;
 	}
 	if (y->reason[0] != '\0' && y->reason_kind == STDERR_TELLING &&
-	    (closed || !said))
+	    (closed || !fresh))
 		return;
 	y->reason[0] = '\0';
-	if (!said)
+	if (!fresh)
 		return;
 	memcpy(y->reason, y->words, sizeof(y->reason));
 	y->reason_kind = y->words_kind;

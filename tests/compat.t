@@ -70,7 +70,6 @@ life: (2 s, ssh runs|3 s, ssh .*) | log | that times are lowered stands in the l
 life: 2 s, ssh ignores TERM | status log left | it is killed after 3 s; 1.4g waits for ever
 life: a signal in its last second | status log left | the lifetime ends all the same; 1.4g lives on
 (lifetime: .*|pidfile: gone after the lifetime) | log | that times are lowered stands in the log file too; 1.4g opens it later
-monitor: loop, (half|delay 9000) | gaps | a connection that came back and stays silent gets one timeout, not two
 monitor: (loop|echo), cut 5 | status starts gaps left | a line cut short fails the test; 1.4g waits for ever
 monitor: ssh dies in a test | log | its status is told; 1.4g takes its death for a failed test
 strangers: (eight at a time, .*|one at a time, (close|reset)) | passed failed | strangers do not fail a test

@@ -699,8 +699,8 @@ fuzz_policy(const uint8_t *data, size_t size)
 
 	if (!WIFEXITED(status) && !WIFSIGNALED(status))
 		return;
-	switch (policy_death(
-	    status, flags & 1, (flags & 2) ? 30000 : 0, since, flags & 4)) {
+	switch (policy_death(status, flags & 1, (flags & 2) ? 30000 : 0, since,
+	    flags & 16, flags & 4)) {
 	case VERDICT_RESTART:
 		must(!WIFEXITED(status) || WEXITSTATUS(status) <= 2 ||
 		     WEXITSTATUS(status) == 255);
@@ -792,8 +792,8 @@ wire_send(struct wire *w, struct client *c, const char *bytes, size_t n)
 		return;
 	memcpy(c->stream + c->sent, bytes, n);
 	c->sent += n;
-	if (c->whole_at == NEVER && c->sent >= w->m.len &&
-	    memcmp(c->stream, w->m.line, w->m.len) == 0)
+	if (c->whole_at == NEVER && c->sent >= w->m.test.len &&
+	    memcmp(c->stream, w->m.test.line, w->m.test.len) == 0)
 		c->whole_at = w->now;
 }
 
@@ -810,8 +810,10 @@ wire_connect(struct wire *w, int fd)
 	}
 	w->nclients++;
 	c->fd = fd;
-	c->heard = w->m.phase != TEST_NONE && w->m.due != NEVER;
-	c->due = w->m.echo ? w->m.due : w->now + w->m.timeout_ms;
+	c->heard =
+	    w->m.test.phase != TEST_NONE && w->m.test.phase != TEST_AWAIT_LINE;
+	c->due = w->m.forwards.echo ? w->m.test.deadline
+				    : w->now + w->m.test.timeout_ms;
 	c->sent = 0;
 	c->whole_at = NEVER;
 }
@@ -850,7 +852,7 @@ wire_run(struct wire *w)
 {
 	struct monitor *m = &w->m;
 	struct waitset set;
-	char line[sizeof(m->line)];
+	char line[sizeof(m->test.line)];
 	enum test_phase before;
 	enum event r;
 	int turn;
@@ -860,25 +862,26 @@ wire_run(struct wire *w)
 		monitor_prepare(m, &set);
 		must(set.n < WAITSET_MAX);
 		(void)poll(set.fds, set.n, 0);
-		before = m->phase;
-		memcpy(line, m->line, sizeof(line));
+		before = m->test.phase;
+		memcpy(line, m->test.line, sizeof(line));
 		r = monitor_run(m, &set, w->now);
 		if (before != TEST_NONE &&
-		    (m->phase == TEST_NONE ||
-			memcmp(line, m->line, m->len) != 0))
+		    (m->test.phase == TEST_NONE ||
+			memcmp(line, m->test.line, m->test.len) != 0))
 			wire_judge(w, r); /* by the line that was sent */
 		if (r == EV_TEST_FAILED) {
 			monitor_reset(m);
 			monitor_start(m, w->now);
 		}
-		if (m->echo && m->phase == TEST_AWAIT && w->nclients == 0)
+		if (m->forwards.echo && m->test.phase == TEST_AWAIT_LINE &&
+		    w->nclients == 0)
 			wire_connect(w, accept(w->ssh, NULL, NULL));
 	}
 	/* it neither spins nor sleeps for ever */
 	must(UNTIL(monitor_prepare, m) > w->now);
 	must(UNTIL(monitor_prepare, m) != NEVER);
-	if (m->phase != TEST_NONE)
-		must(w->now < m->begun + 2 * m->timeout_ms);
+	if (m->test.phase != TEST_NONE)
+		must(w->now < m->test.begun + 2 * m->test.timeout_ms);
 }
 
 /* Something happens on the wire. */
@@ -895,17 +898,18 @@ wire_step(struct wire *w, struct input *in)
 		w->now += (int64_t)n * n;
 		break;
 	case 1:
-		if (!w->m.echo)
-			wire_connect(w, abstract_connect(&w->m.back));
+		if (!w->m.forwards.echo)
+			wire_connect(
+			    w, abstract_connect(&w->m.forwards.back_at));
 		break;
 	case 2: /* a piece of the line */
 	case 3: /* all that is missing */
-		if (w->nclients == 0 || c->sent >= w->m.len)
+		if (w->nclients == 0 || c->sent >= w->m.test.len)
 			break;
-		left = w->m.len - c->sent;
+		left = w->m.test.len - c->sent;
 		if (what % 8 == 2 && left > what / 8)
 			left = what / 8;
-		wire_send(w, c, w->m.line + c->sent, left);
+		wire_send(w, c, w->m.test.line + c->sent, left);
 		break;
 	case 4:
 		if (w->nclients > 0)
@@ -917,12 +921,13 @@ wire_step(struct wire *w, struct input *in)
 			fd_close(&c->fd);
 		break;
 	case 6:
-		monitor_hurry(&w->m, w->now);
+		monitor_test_now(&w->m, w->now);
 		break;
 	case 7: /* the line, but for one bit */
-		if (w->nclients == 0 || c->sent >= w->m.len)
+		if (w->nclients == 0 || c->sent >= w->m.test.len)
 			break;
-		bytes[0] = (char)(w->m.line[c->sent] ^ (1 << (what / 8 % 8)));
+		bytes[0] =
+		    (char)(w->m.test.line[c->sent] ^ (1 << (what / 8 % 8)));
 		wire_send(w, c, bytes, 1);
 		break;
 	}
@@ -948,20 +953,18 @@ fuzz_wire(const uint8_t *data, size_t size)
 		listener = abstract_listen(&back, 'b');
 	}
 	mp.echo_port = (how & 1) != 0;
-	monitor_plan(&w.m, &mp, false);
-	w.m.send = send;
-	w.m.back = back;
+	monitor_init(&w.m, &mp, false, &t, (how & 4) ? "message" : "");
+	w.m.forwards.send_to = send;
+	w.m.forwards.back_at = back;
 	w.m.listener.fd = mp.echo_port ? -1 : listener;
-	w.m.timing = &t;
-	w.m.message = (how & 4) ? "message" : "";
-	w.m.probing = (how & 2) != 0;
+	w.m.schedule.probing = (how & 2) != 0;
 	w.ssh = ssh;
 	w.now = 1000;
 	monitor_start(&w.m, w.now);
 	wire_run(&w);
 	for (steps = 0; in.left > 0 && steps < 200; steps++) {
 		wire_step(&w, &in);
-		if (!w.m.echo)
+		if (!w.m.forwards.echo)
 			abstract_drain(ssh);
 	}
 	monitor_reset(&w.m);
@@ -1278,11 +1281,10 @@ fuzz_ssh_stderr(const uint8_t *data, size_t size)
 	size_t cut = input_byte(&in) % 64 + 1;
 	size_t len = input_bytes(&in, all, sizeof(all));
 	size_t at, n;
-	int lines;
+	int lines, suppressed;
 
-	memset(&y, 0, sizeof(y));
-	memset(&whole, 0, sizeof(whole));
-	y.read_fd = whole.read_fd = -1;
+	ssh_stderr_init(&y);
+	ssh_stderr_init(&whole);
 
 	said_nothing();
 	ssh_stderr_take(&whole, all, len, 1000);
@@ -1302,14 +1304,14 @@ fuzz_ssh_stderr(const uint8_t *data, size_t size)
 
 	/* a bounded number of bounded lines, and the rest is counted */
 	lines = said.lines;
-	must(lines <= STDERR_LINES_MAX && lines == said_count("ssh: "));
-	must(lines == STDERR_LINES_MAX || y.suppressed == 0);
+	suppressed = y.counts[0].suppressed + y.counts[1].suppressed;
+	must(lines <= 2 * STDERR_LINES_MAX && lines == said_count("ssh: "));
+	must(lines >= STDERR_LINES_MAX || suppressed == 0);
 	must(said.len <= (size_t)lines * (STDERR_LINE_MAX + 8));
 	must(strlen(y.last) < STDERR_LINE_MAX && harmless(y.last));
-	must((y.suppressed > 0) == (UNTIL(ssh_stderr_prepare, &y) != NEVER));
-	n = (size_t)y.suppressed;
+	must((suppressed > 0) == (UNTIL(ssh_stderr_prepare, &y) != NEVER));
 	ssh_stderr_run(&y, 1000 + STDERR_WINDOW_MS);
-	must(said.lines == lines + (n > 0));
+	must(said.lines == lines + (suppressed > 0));
 	must(UNTIL(ssh_stderr_prepare, &y) == NEVER);
 }
 
@@ -1427,11 +1429,12 @@ rotation_clean(void)
 static void
 rotation_log(const char *text)
 {
-	char line[INPUT_MAX], want[TEXT_MAX + 8];
+	char line[INPUT_MAX], cut[TEXT_MAX], want[4 * TEXT_MAX + 4];
 	struct stat st;
 	bool file = lstat(rotation.path, &st) == -1 || S_ISREG(st.st_mode);
 
-	snprintf(want, sizeof(want), "%.*s", TEXT_MAX - 1, text);
+	snprintf(cut, sizeof(cut), "%s", text);
+	escape(cut, want, sizeof(want));
 	log_msg(LOG_INFO, "%s", text);
 	must(logger.fd != -1);
 	if (!file)
@@ -1507,10 +1510,6 @@ fuzz_log(const uint8_t *data, size_t size)
 	for (steps = 0; in.left > 0 && steps < 40; steps++) {
 		rotation_step(input_byte(&in));
 		input_text(&in, text, (size_t)2 * TEXT_MAX);
-		for (p = text; *p != '\0'; p++) {
-			if (*p == '\n')
-				*p = ' '; /* as escape() would */
-		}
 		rotation_log(text);
 	}
 	close(logger.fd);

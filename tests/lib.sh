@@ -149,7 +149,7 @@ private_dirs() {
 	for private_case do
 		cat "$private_case"/log* "$private_case/argv" \
 		    "$private_case/askpass"
-	done 2>/dev/null | tr " '<>:" '\n\n\n\n\n' |
+	done 2>/dev/null | tr " '<>:" '[\n*]' |
 	    sed -n 's|^\(/.*/autossh-[A-Za-z0-9]\{6\}\)/[^/]*$|\1|p' | sort -u |
 	    while read -r private_found; do
 		    [ ! -d "$private_found" ] || echo "$private_found"

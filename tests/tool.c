@@ -162,6 +162,8 @@ tool_syslog(char **arg)
 		fprintf(f, "%.*s\n", (int)n, text);
 		fflush(f);
 	}
+	fclose(f);
+	close(fd);
 	return 0;
 }
 
