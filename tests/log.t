@@ -228,6 +228,20 @@ kill -USR2 "$pid"
 check "and is there again with it" wait_for 10 '[ -s "$dir/logs/log" ]'
 stop
 
+# A size of more than 31 bits and a time of more than 32.  (It is no $dir/log*,
+# which would be searched for lines.)
+fresh "exit 5"
+if dd if=/dev/null of="$dir/big" bs=1048576 seek=3072 2>/dev/null &&
+    touch -t 204001010000 "$dir/big"; then
+	run AUTOSSH_LOGFILE="$dir/big" AUTOSSH_GATETIME=0 -M 0 host
+	like "$(tail -c 200 "$dir/big" | tr -d '\0')" ': ssh exited with status 5' \
+	    "a log of 3 GiB that was last written in 2040"
+	rm "$dir/big"
+else
+	skip "a log of 3 GiB that was last written in 2040" \
+	    "the file system has no such file"
+fi
+
 # ---- devices and pipes
 
 fresh "exit 5"
