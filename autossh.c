@@ -2405,32 +2405,43 @@ descriptors_fill(void)
 }
 
 /*
- * Writes into PATH the program file of autossh, which was started as NAME.
- * Returns false with errno set if it cannot be found.
+ * Finds PROGRAM as execvp(3) does: in PATH, if it has no slash.  Returns false
+ * with errno set if there is none that may be executed.
  */
+static bool
+program_find(const char *program, char path[PATH_MAX])
+{
+	const char *dirs = getenv("PATH");
+	size_t len;
+
+	if (strchr(program, '/') != NULL) {
+		snprintf(path, PATH_MAX, "%s", program);
+		return access(path, X_OK) == 0;
+	}
+	for (dirs = dirs != NULL ? dirs : "/usr/bin:/bin"; dirs != NULL;
+	     dirs = dirs[len] == ':' ? dirs + len + 1 : NULL) {
+		len = strcspn(dirs, ":");
+		snprintf(path, PATH_MAX, "%.*s/%s", len == 0 ? 1 : (int)len,
+		    len == 0 ? "." : dirs, program);
+		if (access(path, X_OK) == 0)
+			return true;
+	}
+	errno = ENOENT;
+	return false;
+}
+
+/* Finds the program file of autossh, which was started as NAME. */
 static bool
 program_self(const char *name, char path[PATH_MAX])
 {
-	const char *dirs = getenv("PATH");
 	char file[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - 1);
-	size_t len;
 
 	if (n > 0) {
 		path[n] = '\0';
 		return true;
 	}
-	if (strchr(name, '/') != NULL)
-		return realpath(name, path) != NULL;
-	for (; dirs != NULL; dirs = dirs[len] == ':' ? dirs + len + 1 : NULL) {
-		len = strcspn(dirs, ":");
-		snprintf(file, sizeof(file), "%.*s/%s", len == 0 ? 1 : (int)len,
-		    len == 0 ? "." : dirs, name);
-		if (access(file, X_OK) == 0)
-			return realpath(file, path) != NULL;
-	}
-	errno = ENOENT;
-	return false;
+	return program_find(name, file) && realpath(file, path) != NULL;
 }
 
 /*
@@ -2492,6 +2503,7 @@ process_fork(const struct signals *signals)
 #define PRIVATE_LINK "autossh-askpass" /* link to ourselves */
 #define PRIVATE_PATH_MAX sizeof(((struct sockaddr_un *)0)->sun_path)
 #define PRIVATE_MAX (PRIVATE_PATH_MAX - 20) /* leaves room for a name */
+#define PRIVATE_NBASES 4
 
 /* The exit handler removes it, and has no argument. */
 static struct {
@@ -2567,6 +2579,37 @@ private_base_error(const char *base, char dir[PATH_MAX])
 	return NULL;
 }
 
+/*
+ * Where the private directory may be made, in order; NULL: no such place.  Not
+ * in XDG_RUNTIME_DIR: that is removed when its user logs out, and the tunnel
+ * stays.
+ */
+static void
+private_bases(const char *bases[PRIVATE_NBASES])
+{
+	bases[0] = "/tmp";
+	bases[1] = getenv("TMPDIR");
+	bases[2] = "/var/tmp";
+	bases[3] = "/dev/shm";
+}
+
+/* Finds where it would be made. */
+static bool
+private_find_base(char dir[PATH_MAX])
+{
+	const char *bases[PRIVATE_NBASES];
+	size_t i;
+
+	private_bases(bases);
+	for (i = 0; i < PRIVATE_NBASES; i++) {
+		if (bases[i] != NULL &&
+		    private_base_error(bases[i], dir) == NULL &&
+		    access(dir, W_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Makes the private directory in DIR.  Returns false with errno set. */
 static bool
 private_make(const char *dir)
@@ -2595,15 +2638,17 @@ private_make(const char *dir)
  * writable; NULL is skipped.  Returns false, with WHY not for each of them.
  */
 static bool
-private_create(const char *const *bases, size_t n, char *why, size_t size)
+private_create(char *why, size_t size)
 {
+	const char *bases[PRIVATE_NBASES];
 	char dir[PATH_MAX], shown[VALUE_SHOWN + 4];
 	const char *error;
 	size_t i, len = 0;
 
 	private_remove();
+	private_bases(bases);
 	why[0] = '\0';
-	for (i = 0; i < n && len < size; i++) {
+	for (i = 0; i < PRIVATE_NBASES && len < size; i++) {
 		if (bases[i] == NULL)
 			continue;
 		error = private_base_error(bases[i], dir);
@@ -3267,6 +3312,14 @@ monitor_new_port(struct monitor *m)
 	return true;
 }
 
+/* Ends autossh since one of two ports is taken, or as errno says. */
+__attribute__((noreturn)) static void
+monitor_port_error(const struct forwards *f, int port)
+{
+	die("cannot use %s ports %d and %d: %s; without -M no port is needed",
+	    f->ipv6 ? "::1" : "127.0.0.1", port, port + 1, strerror(errno));
+}
+
 /* Listens from now on, if it is on a port; one that is taken ends autossh. */
 static void
 monitor_listen(struct monitor *m, const struct monitor_port *mp)
@@ -3277,10 +3330,7 @@ monitor_listen(struct monitor *m, const struct monitor_port *mp)
 		return;
 	m->listener.fd = address_listen_wait(&f->back_at, &f->send_to);
 	if (m->listener.fd == -1)
-		die("cannot use %s ports %d and %d: %s; without -M no port is "
-		    "needed",
-		    f->ipv6 ? "::1" : "127.0.0.1", mp->port, mp->port + 1,
-		    strerror(errno));
+		monitor_port_error(f, mp->port);
 }
 
 /* Plans the first test of a new ssh. */
@@ -4074,12 +4124,21 @@ passphrase_check(const struct passphrase_source *from)
 		die("AUTOSSH_PASSPHRASE=fd:%d: %s", from->fd, strerror(errno));
 }
 
+/* Ends autossh if the file holds no passphrase that may be used. */
+static void
+passphrase_check_file(const char *path)
+{
+	const char *wrong = passphrase_file(path);
+
+	explicit_bzero(secrets->used, sizeof(secrets->used));
+	if (wrong != NULL)
+		die("AUTOSSH_PASSPHRASE=file:%s: %s", path, wrong);
+}
+
 /* Gets what can be had at the start, and checks what is there to be checked. */
 static void
 passphrase_open(const struct passphrase_source *from, const char *destination)
 {
-	const char *wrong;
-
 	if (from->source == PASSPHRASE_NONE)
 		return;
 	secrets_open();
@@ -4087,13 +4146,8 @@ passphrase_open(const struct passphrase_source *from, const char *destination)
 		passphrase_ask(destination);
 	else if (from->source == PASSPHRASE_FD)
 		passphrase_fd(from->fd);
-	else if (from->source == PASSPHRASE_FILE) {
-		wrong = passphrase_file(from->argument);
-		if (wrong != NULL)
-			die("AUTOSSH_PASSPHRASE=file:%s: %s", from->argument,
-			    wrong);
-		explicit_bzero(secrets->used, sizeof(secrets->used));
-	}
+	else if (from->source == PASSPHRASE_FILE)
+		passphrase_check_file(from->argument);
 }
 
 /* ---- prompt policy ------------------------------------------------------- */
@@ -6093,15 +6147,11 @@ supervisor_show_command(char **argv)
 
 /*
  * Makes the private directory and what is to be in it, if it is needed and not
- * there: at first, or when something has removed it.  Not in XDG_RUNTIME_DIR:
- * that is removed when its user logs out, and the tunnel stays.  Returns false,
- * with WHY.
+ * there: at first, or when something has removed it.  Returns false, with WHY.
  */
 static bool
 private_setup(struct supervisor *s, char *why, size_t size)
 {
-	const char *const bases[] = { "/tmp", getenv("TMPDIR"), "/var/tmp",
-		"/dev/shm" };
 	struct monitor *m = &s->monitor;
 	struct askpass_server *a = &s->askpass_server;
 
@@ -6109,7 +6159,7 @@ private_setup(struct supervisor *s, char *why, size_t size)
 	    (!askpass_on(a) ||
 		(private_has(PRIVATE_SOCKET) && private_has(PRIVATE_LINK))))
 		return true;
-	if (!private_create(bases, sizeof(bases) / sizeof(*bases), why, size))
+	if (!private_create(why, size))
 		return false;
 	if ((!m->forwards.auto_port || monitor_bind(m)) &&
 	    (!askpass_on(a) || askpass_bind(a, s->self)))
@@ -6873,6 +6923,27 @@ main_print_warning(const char *text)
 	printf("warning: %s\n", text);
 }
 
+/* Ends autossh with the error that a start would give, if there is one. */
+static void
+main_check_start(const struct supervisor *s)
+{
+	const char *ssh = s->settings->path;
+	const struct passphrase_source *from = &s->settings->passphrase;
+	const struct forwards *f = &s->monitor.forwards;
+	char path[PATH_MAX], shown[VALUE_SHOWN + 4];
+
+	if (!program_find(ssh, path))
+		die("cannot run ssh \"%s\": %s", quote(ssh, shown),
+		    strerror(errno));
+	if (from->source == PASSPHRASE_FILE) {
+		secrets_open();
+		passphrase_check_file(from->argument);
+	}
+	if (f->on && !f->auto_port && !f->echo &&
+	    !(address_is_free(&f->send_to) && address_is_free(&f->back_at)))
+		monitor_port_error(f, s->settings->port.port);
+}
+
 /*
  * Says what a start would do, and starts and makes nothing.  Returns the exit
  * status.
@@ -6880,16 +6951,19 @@ main_print_warning(const char *text)
 static int
 main_dry_run(struct supervisor *s)
 {
-	static const char dir[] = "/tmp/autossh-XXXXXX";
 	struct forwards *f = &s->monitor.forwards;
-	char *text;
+	char dir[PATH_MAX] = "/tmp", *text;
 	size_t i;
 
+	main_check_start(s);
 	if (f->auto_port) {
-		snprintf(f->send_to.sa.un.sun_path, PRIVATE_PATH_MAX, "%s/%s",
-		    dir, PRIVATE_CONNECT);
-		snprintf(f->back_at.sa.un.sun_path, PRIVATE_PATH_MAX, "%s/%s",
-		    dir, PRIVATE_LISTEN);
+		(void)private_find_base(dir);
+		snprintf(f->send_to.sa.un.sun_path, PRIVATE_PATH_MAX,
+		    "%.*s/autossh-XXXXXX/%s", (int)PRIVATE_MAX - 16, dir,
+		    PRIVATE_CONNECT);
+		snprintf(f->back_at.sa.un.sun_path, PRIVATE_PATH_MAX,
+		    "%.*s/autossh-XXXXXX/%s", (int)PRIVATE_MAX - 16, dir,
+		    PRIVATE_LISTEN);
 		forwards_set_port(f, "PORT");
 	}
 	text = command_text("command:", s->argv);

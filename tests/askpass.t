@@ -8,7 +8,7 @@
 # ulimit:
 # shellcheck disable=SC2016,SC2034,SC2317,SC3045
 
-: "${TEST_LIMIT=600}"
+: "${TEST_LIMIT=900}"
 . "${srcdir:-$(dirname "$0")/..}/tests/lib.sh"
 
 SECRET='Ux7 "staple" $PATH %s \n `q`'

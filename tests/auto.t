@@ -4,7 +4,7 @@
 # server is another one at every start.
 
 # shellcheck disable=SC2016,SC2034,SC2317 # conditions are evaluated later
-: "${TEST_LIMIT=400}"
+: "${TEST_LIMIT=900}"
 . "${srcdir:-$(dirname "$0")/..}/tests/lib.sh"
 
 chmod 755 "$tmp"

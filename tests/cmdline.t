@@ -298,6 +298,22 @@ run --dry-run -N h
 like "$(cat "$dir/out")" \
     '^command: .* -L /[^ ]*/autossh-XXXXXX/w:127.0.0.1:PORT -R ' \
     "--dry-run: what is chosen at the start"
+refused '^autossh: cannot run ssh "/nowhere/ssh": No such file' \
+    AUTOSSH_PATH=/nowhere/ssh --dry-run h
+refused "^autossh: AUTOSSH_PASSPHRASE=file:/nowhere/file: No such file" \
+    AUTOSSH_PASSPHRASE=file:/nowhere/file --dry-run h
+free_port
+"$TOOL" run -- socat "TCP-LISTEN:$((port + 1)),bind=127.0.0.1" - \
+    </dev/null >/dev/null 2>&1 &
+holder=$!
+started_pids="$started_pids $holder"
+wait_for 10 '! "$TOOL" free "$port"'
+refused "^autossh: cannot use 127.0.0.1 ports $port and $((port + 1)): " \
+    --dry-run -M "$port" h
+kill "$holder"
+mkdir -m 777 "$tmp/open"
+run TMPDIR="$tmp/open" --dry-run -N h
+unlike "$(cat "$dir/out")" " -L $tmp/open" "--dry-run: no unsafe directory"
 refused '^autossh: .*AUTOSSH_POLL' AUTOSSH_POLL=x --dry-run h
 refused '^autossh: .*-M' --dry-run -M x h
 refused '^autossh: .*destination' --dry-run

@@ -23,7 +23,7 @@
 # Much here is text that is evaluated later, or in a subshell for each run:
 # shellcheck disable=SC2012,SC2016,SC2030,SC2031,SC2034,SC2120,SC2317
 
-TEST_LIMIT=${TEST_LIMIT:-600}
+TEST_LIMIT=${TEST_LIMIT:-900}
 # shellcheck source=tests/lib.sh
 . "${srcdir:-$(dirname "$0")/..}/tests/lib.sh"
 

@@ -31,7 +31,7 @@ if [ -z "${FAULTS_PLACE-}" ]; then
 	exit
 fi
 
-TEST_LIMIT=${TEST_LIMIT:-280}
+TEST_LIMIT=${TEST_LIMIT:-900}
 . "${srcdir:-$(dirname "$0")/..}/tests/lib.sh"
 unset XDG_RUNTIME_DIR
 chmod 755 "$tmp"

@@ -184,7 +184,7 @@ trap 'exit 1' HUP INT PIPE
 trap 'bail_out "this test took too long"' TERM
 
 # A test that hangs ends here, and cleans up.
-"$TOOL" watchdog "${TEST_LIMIT:-300}" $$ >/dev/null 2>&1 &
+"$TOOL" watchdog "${TEST_LIMIT:-900}" $$ >/dev/null 2>&1 &
 started_pids=$!
 
 # ---- results

@@ -7,7 +7,7 @@
 # scripts of cases expand their variables themselves:
 # shellcheck disable=SC2016,SC2034,SC2317
 
-: "${TEST_LIMIT=600}"
+: "${TEST_LIMIT=900}"
 . "${srcdir:-$(dirname "$0")/..}/tests/lib.sh"
 
 if ! sshd_start; then

@@ -6,7 +6,7 @@
 # Conditions are evaluated by wait_for, functions called by check:
 # shellcheck disable=SC2016,SC2317
 
-: "${TEST_LIMIT=240}"
+: "${TEST_LIMIT=900}"
 . "${srcdir:-$(dirname "$0")/..}/tests/lib.sh"
 
 if ! sshd_start "ListenAddress ::1"; then

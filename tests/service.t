@@ -3,7 +3,7 @@
 # systemd keeps one up with autossh@.service.
 
 # shellcheck disable=SC2016,SC2034,SC2317 # conditions are evaluated later
-: "${TEST_LIMIT=600}"
+: "${TEST_LIMIT=900}"
 . "${srcdir:-$(dirname "$0")/..}/tests/lib.sh"
 
 # Several instances run at once: keep NAME remembers this one, look NAME turns
