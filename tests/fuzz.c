@@ -1433,7 +1433,7 @@ rotation_log(const char *text)
 	struct stat st;
 	bool file = lstat(rotation.path, &st) == -1 || S_ISREG(st.st_mode);
 
-	snprintf(cut, sizeof(cut), "%s", text);
+	snprintf(cut, sizeof(cut), "%.*s", TEXT_MAX - 1, text);
 	escape(cut, want, sizeof(want));
 	log_msg(LOG_INFO, "%s", text);
 	must(logger.fd != -1);

@@ -71,7 +71,7 @@ monitor echo_late "echo delay 5000 forward; echo forward" AUTOSSH_POLL=8 \
 sound_begin=$(now)
 monitor sound "forward" AUTOSSH_POLL=1 AUTOSSH_FIRST_POLL=2 \
     AUTOSSH_PIDFILE="$tmp/pidfile" AUTOSSH_MESSAGE="two words" -M @
-monitor later "pass 2 swallow forward; forward" AUTOSSH_POLL=1 -M @
+monitor later "pass 2 swallow forward; forward" AUTOSSH_POLL=4 AUTOSSH_FIRST_POLL=1 -M @
 # Descriptors: from too few for a start on.
 few="10 11 12 13 14 15"
 ! sanitized || few=
