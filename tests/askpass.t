@@ -514,7 +514,7 @@ wait_for 60 '[ -s "$dir/command" ]'
 command=$(cat "$dir/command")
 started_pids="$started_pids $command"
 kill -USR2 "$pid"
-check "exec hangs: USR2 is answered" wait_for 60 'log_text | grep -q "^status:"'
+check "exec hangs: USR2 is answered" wait_match "^status:" 1 60
 kill -USR1 "$pid"
 check "exec hangs: USR1 starts another ssh" wait_starts 2
 check "exec hangs: the command of the first is ended" \
@@ -966,7 +966,7 @@ elif [ "$(id -u)" -eq 0 ] && command -v gcore >/dev/null; then
 	    "core by a debugger: before, the answer came"
 	# A signal's frame saves what the registers hold.
 	kill -USR2 "$pid"
-	wait_for 60 'log_text | grep -q "^status:"'
+	wait_match "^status:" 1 60
 	dump
 	check "core by a debugger: it is there" \
 	    grep -aqF AUTOSSH_PASSPHRASE= "$dir/core.$pid"

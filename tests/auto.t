@@ -559,7 +559,7 @@ for forbidden in "AllowTcpForwarding no" "AllowTcpForwarding local" \
 	forbids "$forbidden"
 	real AUTOSSH_LOGLEVEL=6
 	check "$forbidden: the log says what to check" \
-	    wait_for 30 'log_text | grep -q AllowTcpForwarding'
+	    wait_match AllowTcpForwarding 1 30
 	is "$(log_count "port down, restarting ssh") $(log_count \
 	    "starting ssh (count 2)")" "0 0" "$forbidden: ssh is left alone"
 	stop

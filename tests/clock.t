@@ -242,8 +242,7 @@ suspended_backoff() {
 # A pause that is not yet over ends.
 suspended_pause() {
 	clock_start "exit 255" AUTOSSH_GATETIME=0 AUTOSSH_POLL=1000000 -M 0 host
-	wait_for 30 'log_text |
-	    grep -Eq "sleeping for grace time [1-9][0-9][0-9][0-9] secs"' ||
+	wait_match "sleeping for grace time [1-9][0-9][0-9][0-9] secs" 1 30 ||
 	    give_up "no long pause"
 	before=$(starts)
 	clock_set 60 60

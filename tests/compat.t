@@ -119,16 +119,6 @@ END
 
 # ---- the engine
 
-# Many scenarios wait at once, and need not know things at once.
-wait_for() {
-	wait_left=$(($1 * 5))
-	until eval "$2"; do
-		[ "$wait_left" -gt 0 ] || return 1
-		wait_left=$((wait_left - 1))
-		sleep 0.2
-	done
-}
-
 fact() {
 	printf '%s: %s\n' "$1" "$2" >>"$dir/facts"
 }
@@ -150,7 +140,7 @@ stop() {
 # running [N]: the Nth ssh is there, and autossh has said so.
 running() {
 	wait_starts "${1:-1}"
-	wait_for 15 "[ \"\$(log_text | grep -c 'child pid is')\" -ge ${1:-1} ]"
+	wait_match '^ssh child pid is' "${1:-1}"
 }
 
 sig() {
@@ -699,8 +689,7 @@ last_second() {
 
 # autossh waits to start ssh, for 5 s or more: 1.4g after six starts.
 waiting() {
-	wait_for 30 'log_text |
-	    grep -Eq "sleeping for grace time ([5-9]|[1-9][0-9]+) secs"'
+	wait_match '^sleeping for grace time ([5-9]|[1-9][0-9]+) secs' 1 30
 }
 
 # After so many seconds: is it still there, has it started another ssh?

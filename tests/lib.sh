@@ -26,7 +26,9 @@
 # What happened (N: which start of ssh, from 1):
 #	wait_for SECONDS CONDITION	a shell condition, polled; status 1 if
 #				it does not come true
-#	wait_log TEXT [COUNT] [SECONDS]	a line of the log that ends in TEXT
+#	wait_log TEXT [COUNT] [SECONDS]	a line of the log that is TEXT, date
+#				and name left out; the COUNTth
+#	wait_match ERE [COUNT] [SECONDS]	the same for a line that matches
 #	wait_pause [COUNT] [SECONDS]	it waits before a start
 #	log_count TEXT, log_has TEXT, log_text (the log less dates and pids)
 #	log_seconds TEXT TEXT	from the first such line to the first such, s
@@ -85,7 +87,7 @@ LC_ALL=C
 export LC_ALL
 umask 022
 
-# The command name of a process, to be sure whom a signal would reach.
+# The command name of a process.
 comm_of() {
 	ps -o comm= -p "$1" 2>/dev/null | sed 's/.*\///'
 }
@@ -104,36 +106,11 @@ alive() {
 	esac
 }
 
-# A pid that the records name may have been given to a stranger since: the name
-# and, where it can be read, the environment tell.
-ours() {
-	[ "$(comm_of "$1")" = "$2" ] || return 1
-	[ -r "/proc/$1/environ" ] || return 0
-	tr '\0' '\n' 2>/dev/null <"/proc/$1/environ" |
-	    grep -q "^FAKESSH_DIR=$tmp/"
-}
-
 # survivors [DIR]: the pids of this case's, or of all cases', processes that are
 # still alive: those that the logs and fakessh's records know.
 survivors() {
 	[ $# -gt 0 ] || set -- "$tmp"/*
-	for survivors_dir do
-		for record in "$survivors_dir"/log* "$survivors_dir"/*.log; do
-			[ -f "$record" ] &&
-			    sed -n 's/.* autossh\[\([0-9]*\)\]:.*/\1 autossh/p' \
-			    "$record"
-		done
-		for record in "$survivors_dir"/pid*; do
-			[ -f "$record" ] && sed 's/$/ autossh/' "$record"
-		done
-		[ -f "$survivors_dir/starts" ] &&
-		    awk '{ print $2, "fakessh"; print $4, "autossh" }' \
-		    "$survivors_dir/starts"
-	done 2>/dev/null | sort -u | while read -r survivor name; do
-		case $survivor in '' | 0 | 1 | *[!0-9]*) continue ;; esac
-		alive "$survivor" || continue
-		ours "$survivor" "$name" && echo "$survivor"
-	done
+	"$TOOL" left "$tmp" "$@"
 }
 
 children_of() {
@@ -267,12 +244,24 @@ now() {
 	"$TOOL" now
 }
 
+# A long wait polls less often: every poll is some processes, and other tests run
+# beside this one.
 wait_for() {
-	wait_left=$(($1 * 50))
+	wait_left=$(($1 * 1000))
+	wait_polls=0
 	until eval "$2"; do
 		[ "$wait_left" -gt 0 ] || return 1
-		wait_left=$((wait_left - 1))
-		sleep 0.02
+		wait_polls=$((wait_polls + 1))
+		if [ "$wait_polls" -le 15 ]; then
+			wait_left=$((wait_left - 20))
+			sleep 0.02
+		elif [ "$wait_polls" -le 30 ]; then
+			wait_left=$((wait_left - 50))
+			sleep 0.05
+		else
+			wait_left=$((wait_left - 200))
+			sleep 0.2
+		fi
 	done
 }
 
@@ -363,7 +352,7 @@ start() {
 }
 
 wait_exit() {
-	if wait_for "${1:-20}" '! alive "$pid"'; then
+	if "$TOOL" gone "${1:-20}" "$pid"; then
 		wait "$pid"
 		status=$?
 	else
@@ -408,16 +397,15 @@ log_has() {
 }
 
 wait_log() {
-	wait_text=$1
-	wait_count=${2:-1}
-	wait_for "${3:-15}" '[ "$(log_count "$wait_text")" -ge "$wait_count" ]'
+	"$TOOL" wait_log "$dir/log" "${2:-1}" "${3:-20}" "$1"
 }
 
-# wait_pause [COUNT] [SECONDS]: autossh waits before a start, for the COUNTth time
+wait_match() {
+	"$TOOL" wait_match "$dir/log" "${2:-1}" "${3:-20}" "$1"
+}
+
 wait_pause() {
-	wait_count=${1:-1}
-	wait_for "${2:-30}" \
-	    '[ "$(log_text | grep -c "^waiting [0-9]* s before")" -ge "$wait_count" ]'
+	wait_match '^waiting [0-9]* s before' "${1:-1}" "${2:-30}"
 }
 
 log_seconds() {
@@ -442,8 +430,7 @@ starts() {
 }
 
 wait_starts() {
-	wait_count=$1
-	wait_for "${2:-15}" '[ "$(starts)" -ge "$wait_count" ]'
+	"$TOOL" wait_match "$dir/starts" "$1" "${2:-20}" .
 }
 
 ssh_pid() {
@@ -490,8 +477,10 @@ sanitized() {
 # ---- a real server
 
 # sshd_start [LINE]...: a private sshd on 127.0.0.1, run as whoever runs the
-# test, with keys of its own; the lines are added to its configuration.  Status
-# 1, and the reason in $sshd_reason, if that cannot be had here.  Sets
+# test, with keys of its own; the lines are added to its configuration.  A session
+# has an empty HOME and no history: what the user's shell runs at a login may
+# take a minute.
+# Status 1, and the reason in $sshd_reason, if that cannot be had here.  Sets
 #	SSH		the real ssh
 #	SSH_CONFIG	for ssh -F; any host name reaches this sshd
 #	SSHD_DIR	holds log, sshd_config, host_key, key (the user's, also
@@ -524,7 +513,7 @@ sshd_start() {
 	SSH_CONFIG=$SSHD_DIR/ssh_config
 	free_port
 	SSHD_PORT=$port
-	mkdir -m 700 "$SSHD_DIR"
+	mkdir -m 700 "$SSHD_DIR" "$SSHD_DIR/home"
 	ssh-keygen -q -t ed25519 -N '' -f "$SSHD_DIR/host_key" &&
 	    ssh-keygen -q -t ed25519 -N '' -f "$SSHD_DIR/key" || return 1
 	cp "$SSHD_DIR/key.pub" "$SSHD_DIR/authorized_keys"
@@ -544,6 +533,7 @@ sshd_start() {
 		MaxStartups 100
 		PrintMotd no
 		PrintLastLog no
+		SetEnv HOME=$SSHD_DIR/home HISTFILE=/dev/null
 		CONFIG
 	} >"$SSHD_DIR/sshd_config"
 	cat >"$SSH_CONFIG" <<-CONFIG

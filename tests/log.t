@@ -45,7 +45,7 @@ scene_wait() {
 	wait_starts 3
 	# It is on its way to the pause, or in it.
 	kill -USR2 "$pid"
-	[ "$1" -lt 6 ] || wait_for 10 'log_text | grep -q "^status: "'
+	[ "$1" -lt 6 ] || wait_match "^status: " 1 10
 	[ "$1" -lt 6 ] || wait_pause 2
 	# the pause is drawn: its length is no part of the line here
 	sed 's/time [0-9]* secs/time N secs/; s/waiting [0-9]* s/waiting N s/' \

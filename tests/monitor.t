@@ -314,7 +314,7 @@ done
 # Nothing of it is worth a line above debug.
 monitor stranger forward AUTOSSH_LOGLEVEL=6 AUTOSSH_POLL=1 \
     AUTOSSH_PIDFILE="$tmp/pidfile" -M @
-wait_for 10 'log_text | grep -q "^tunnel is up"'
+wait_match "^tunnel is up" 1 10
 before=$(log_text | wc -l)
 touch -t 200102030405 "$tmp/pidfile"
 for kind in silent talk reset close flood; do

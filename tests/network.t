@@ -188,8 +188,7 @@ cable_out() {
 	tunnel -o ServerAliveInterval=1 -o ServerAliveCountMax=1 \
 	    -o ConnectTimeout=1 -N server
 	on_server ip link set eth down
-	wait_for 60 'log_text |
-	    grep -Eq "sleeping for grace time [1-9][0-9][0-9]+ secs"' ||
+	wait_match "sleeping for grace time [1-9][0-9][0-9]+ secs" 1 60 ||
 	    give_up "no long pause"
 	must "a link that is down has started ssh" [ \
 	    "$(log_count "$starting")" -eq 0 ]
@@ -209,8 +208,7 @@ waiting() {
 	[ -z "$wrapper" ] || chown 65534 "$dir"
 	start AUTOSSH_GATETIME=0 AUTOSSH_POLL=100000 \
 	    exec:nsenter -n -t "$client" $wrapper "$AUTOSSH" -M 0 host
-	wait_for 60 'log_text |
-	    grep -Eq "sleeping for grace time [1-9][0-9][0-9]+ secs"' ||
+	wait_match "sleeping for grace time [1-9][0-9][0-9]+ secs" 1 60 ||
 	    give_up "no long pause"
 	before=$(starts)
 	on_client ip addr add 10.1.0.99/24 dev eth
@@ -330,7 +328,7 @@ unmonitored() {
 	    ip addr add 10.1.0.77/24 dev eth'
 	must "it is not noticed" wait_log "an address has become usable"
 	kill -USR2 "$pid"
-	wait_for 15 'log_text | grep -q "^status: "' || give_up "no status"
+	wait_match "^status: " 1 15 || give_up "no status"
 	must "something follows" [ \
 	    "$(log_text | grep -c "^network has changed")" -eq 0 ]
 	must "ssh was started $(starts) times" [ "$(starts)" -eq 1 ]

@@ -651,7 +651,7 @@ once_cases() {
 	    -o NumberOfPasswordPrompts=1
 	wait_exit
 	check "wrong password, asked once, -f: the log says so" \
-	    wait_for 60 'log_text | grep -q "^passphrase rejected"'
+	    wait_match "^passphrase rejected" 1 60
 	autossh=$(last_autossh)
 	check "wrong password, asked once, -f: autossh ends" \
 	    wait_for 60 '! alive "$autossh"'

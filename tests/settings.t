@@ -73,7 +73,7 @@ start AUTOSSH_POLL=2147483647 AUTOSSH_GATETIME=2147483647 \
 wait_starts 1
 wait_for 10 '"$TOOL" connects "$p"'
 kill -USR2 "$pid"
-check "times of 68 years: status" wait_for 10 'log_text | grep -q "^status: "'
+check "times of 68 years: status" wait_match "^status: " 1 10
 like "$(log_text)" 'next in 21474836[0-9]{2} s' "times of 68 years: next test"
 stop
 

@@ -10,7 +10,7 @@ running() {
 	fresh "$plan"
 	start AUTOSSH_PIDFILE="$dir/pid" "$@" host
 	wait_starts 1
-	wait_for 10 'log_text | grep -q "^ssh child pid is"'
+	wait_match "^ssh child pid is" 1 10
 }
 
 # waiting WORD...: autossh that has started ssh three times, and waits 50 s or
@@ -33,7 +33,7 @@ gone() {
 # USR2 makes sure that it has seen all that was sent before.
 still() {
 	kill -USR2 "$pid"
-	wait_for 10 'log_text | grep -q "^status: "'
+	wait_match "^status: " 1 10
 	is "$(starts) $(alive "$pid" && echo alive)" "$1 alive" "$2"
 }
 
@@ -149,7 +149,7 @@ for state in running waiting; do
 	n=$(starts)
 	kill -USR2 "$pid"
 	check "${differs}USR2, $state: one line of status" \
-	    wait_for 10 'log_text | grep -q "^status: "'
+	    wait_match "^status: " 1 10
 	is "$(log_text | grep -c '^status: ') $(starts)" "1 $n" \
 	    "USR2, $state: and nothing else"
 	stop

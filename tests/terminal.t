@@ -10,8 +10,7 @@
 . "${srcdir:-$(dirname "$0")/..}/tests/lib.sh"
 
 command -v tmux >/dev/null || skip_all "no tmux"
-# The server's shells keep no history.
-if ! sshd_start "SetEnv HISTFILE=/dev/null"; then
+if ! sshd_start; then
 	skip_all "$sshd_reason"
 fi
 REAL_SSH=$SSH
@@ -258,7 +257,7 @@ wait_for 10 'is_stopped "$ssh"'
 kill -HUP "$pid"	# something to do, so that it shows if it is stopped
 kill -USR2 "$pid"
 check "SIGSTOP to ssh alone: autossh still listens" \
-    wait_for 10 'log_text | grep -q "^status: "'
+    wait_match "^status: " 1 10
 check "SIGSTOP to ssh alone: autossh is not stopped" \
     eval '! is_stopped "$pid"'
 terminal_gone
@@ -322,7 +321,7 @@ answers remote 1
 if prlimit --pid "$pid" --nofile=3: 2>/dev/null; then
 	kill -HUP "$pid"
 	kill -USR2 "$pid"
-	wait_for 10 'log_text | grep -q "^status: "'
+	wait_match "^status: " 1 10
 	check "HUP without descriptors: the session goes on" answers remote 2
 	prlimit --pid "$pid" --nofile=1000:
 else

@@ -22,6 +22,17 @@
  *			of connections made; exit 1 for none
  *	watchdog SECONDS PID
  *			TERM to PID then; ends when PID is gone
+ *	gone SECONDS PID
+ *			waits until PID has ended; exit 1 if it has not by then
+ *	wait_log FILE COUNT SECONDS TEXT
+ *			waits until COUNT lines of autossh's log FILE are TEXT,
+ *			date and name left out; exit 1 if they are not by then
+ *	wait_match FILE COUNT SECONDS ERE
+ *			the same for lines that match
+ *	left ROOT DIR...
+ *			prints the pids of the processes that the records in
+ *			these directories of cases name (log*, *.log, pid*,
+ *			starts) and that are alive; ROOT holds all cases
  *	run [WORD]... -- CMD
  *			signals as at login, no descriptor above 2; then of each
  *			WORD: ignore=NAME, block=NAME, close=FD, open=FD (on
@@ -42,8 +53,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <poll.h>
+#include <regex.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +67,8 @@
 
 #define MAX_FD 256 /* the highest descriptor that run closes */
 #define MAX_ECHOES 100
+#define POLL_MS 10
+#define MAX_LEFT 4096 /* processes that left looks at */
 
 /* With SO_REUSEADDR: what is only in TIME_WAIT is free. */
 static int
@@ -280,6 +296,277 @@ tool_watchdog(char **arg)
 	return 0;
 }
 
+/* ---- processes ---------------------------------------------------------- */
+
+/* The first block of a file or of what a command writes, "" if there is none.
+ */
+static const char *
+first_block(FILE *f, bool command)
+{
+	static char text[4096];
+	size_t n = f != NULL ? fread(text, 1, sizeof(text) - 1, f) : 0;
+
+	text[n] = '\0';
+	if (f != NULL)
+		(void)(command ? pclose(f) : fclose(f));
+	return text;
+}
+
+/*
+ * Reads the state (a letter) and the command's name of a process: proc(5), or
+ * ps(1) where there is none.  Returns whether it is alive: there, and no zombie
+ * that waits for its parent.
+ */
+static bool
+process_alive(pid_t pid, char *name, size_t size)
+{
+	char path[64];
+	const char *text, *p;
+	char state = 'X';
+
+	if (kill(pid, 0) == -1 && errno == ESRCH)
+		return false;
+	name[0] = '\0';
+	if (access("/proc/self/stat", R_OK) == 0) {
+		(void)snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
+		text = first_block(fopen(path, "re"), false);
+		if ((p = strrchr(text, ')')) != NULL && p[1] == ' ') {
+			state = p[2];
+			text = strchr(text, '(') + 1;
+			(void)snprintf(
+			    name, size, "%.*s", (int)(p - text), text);
+		}
+	} else {
+		(void)snprintf(path, sizeof(path),
+		    "ps -o stat= -o comm= -p %ld", (long)pid);
+		text = first_block(popen(path, "r"), true);
+		state = text[0] != '\0' ? text[0] : 'X';
+		if ((p = strrchr(text, '/')) == NULL)
+			p = strrchr(text, ' ');
+		if (p != NULL)
+			(void)snprintf(name, size, "%.*s",
+			    (int)strcspn(p + 1, "\n"), p + 1);
+	}
+	return strchr("ZX", state) == NULL;
+}
+
+static int
+tool_gone(char **arg)
+{
+	int64_t end = now_ms() + number(arg[0]) * 1000;
+	pid_t pid = (pid_t)number(arg[1]);
+	char name[64];
+
+	while (process_alive(pid, name, sizeof(name))) {
+		if (now_ms() > end)
+			return 1;
+		sleep_ms(POLL_MS);
+	}
+	return 0;
+}
+
+/*
+ * Whether process PID is NAME and of a case below ROOT: its pid may have been
+ * given to a stranger since.  Where its environment can be read, that tells.
+ */
+static bool
+process_is(pid_t pid, const char *name, const char *root)
+{
+	static char environ_text[65536];
+	char is[64], path[64], want[512];
+	FILE *f;
+	size_t n, len;
+	char *p;
+
+	if (!process_alive(pid, is, sizeof(is)) || strcmp(is, name) != 0)
+		return false;
+	(void)snprintf(path, sizeof(path), "/proc/%ld/environ", (long)pid);
+	if ((f = fopen(path, "re")) == NULL)
+		return true;
+	n = fread(environ_text, 1, sizeof(environ_text) - 1, f);
+	fclose(f);
+	environ_text[n] = '\0';
+	(void)snprintf(want, sizeof(want), "FAKESSH_DIR=%s/", root);
+	len = strlen(want);
+	for (p = environ_text; p < environ_text + n; p += strlen(p) + 1)
+		if (strncmp(p, want, len) == 0)
+			return true;
+	return false;
+}
+
+static struct {
+	const char *root;
+	pid_t pids[MAX_LEFT];
+	size_t n;
+} left;
+
+static void
+left_add(long pid, const char *name)
+{
+	size_t i;
+
+	if (pid <= 1 || left.n == MAX_LEFT)
+		return;
+	for (i = 0; i < left.n; i++)
+		if (left.pids[i] == (pid_t)pid)
+			return;
+	if (process_is((pid_t)pid, name, left.root)) {
+		left.pids[left.n++] = (pid_t)pid;
+		printf("%ld\n", pid);
+	}
+}
+
+/* A line of a log: "DATE TIME autossh[PID]: TEXT". */
+static void
+left_log(const char *line)
+{
+	const char *p = strstr(line, " autossh[");
+	char *end;
+	long pid;
+
+	if (p == NULL)
+		return;
+	pid = strtol(p + 9, &end, 10);
+	if (strncmp(end, "]:", 2) == 0)
+		left_add(pid, "autossh");
+}
+
+static void
+left_pidfile(const char *line)
+{
+	left_add(strtol(line, NULL, 10), "autossh");
+}
+
+/* A line of fakessh's record: "N PID MS PARENT". */
+static void
+left_starts(const char *line)
+{
+	long pid, parent;
+
+	if (sscanf(line, "%*d %ld %*d %ld", &pid, &parent) == 2) {
+		left_add(pid, "fakessh");
+		left_add(parent, "autossh");
+	}
+}
+
+static void
+left_read(const char *dir, const char *names, void (*read_line)(const char *))
+{
+	char pattern[512];
+	char *line = NULL;
+	size_t size = 0, i;
+	glob_t found;
+	struct stat st;
+	FILE *f;
+
+	(void)snprintf(pattern, sizeof(pattern), "%s/%s", dir, names);
+	if (glob(pattern, 0, NULL, &found) != 0)
+		return;
+	for (i = 0; i < found.gl_pathc; i++) {
+		if (stat(found.gl_pathv[i], &st) == -1 ||
+		    !S_ISREG(st.st_mode) ||
+		    (f = fopen(found.gl_pathv[i], "re")) == NULL)
+			continue;
+		while (getline(&line, &size, f) != -1)
+			read_line(line);
+		fclose(f);
+	}
+	free(line);
+	globfree(&found);
+}
+
+static int
+tool_left(char **arg)
+{
+	left.root = arg[0];
+	for (arg++; *arg != NULL; arg++) {
+		left_read(*arg, "log*", left_log);
+		left_read(*arg, "*.log", left_log);
+		left_read(*arg, "pid*", left_pidfile);
+		left_read(*arg, "starts", left_starts);
+	}
+	return 0;
+}
+
+/* ---- the log ------------------------------------------------------------ */
+
+/* A line less "DATE TIME autossh[PID]: ", if it opens with that. */
+static const char *
+log_line_text(const char *line)
+{
+	size_t date = strspn(line, "0123456789/"), time, name, digits;
+
+	if (line[date] != ' ')
+		return line;
+	time = date + 1 + strspn(line + date + 1, "0123456789:");
+	name = time + strlen(" autossh[");
+	if (strncmp(line + time, " autossh[", name - time) != 0)
+		return line;
+	digits = name + strspn(line + name, "0123456789");
+	return strncmp(line + digits, "]: ", 3) == 0 ? line + digits + 3 : line;
+}
+
+/* Waits as wait_log and wait_match do: for a match of ERE, else for TEXT. */
+static int
+log_wait(char **arg, const regex_t *ere)
+{
+	int64_t end = now_ms() + number(arg[2]) * 1000;
+	long want = number(arg[1]), count;
+	off_t looked_at = -1;
+	char *line = NULL;
+	size_t size = 0;
+	ssize_t n;
+	struct stat st;
+	FILE *f;
+
+	for (;;) {
+		bool late = now_ms() > end;
+
+		count = 0;
+		if (stat(arg[0], &st) == 0 && st.st_size != looked_at &&
+		    (f = fopen(arg[0], "re")) != NULL) {
+			looked_at = st.st_size;
+			while ((n = getline(&line, &size, f)) > 0) {
+				if (line[n - 1] == '\n')
+					line[n - 1] = '\0';
+				if (ere != NULL
+					? regexec(ere, log_line_text(line), 0,
+					      NULL, 0) == 0
+					: strcmp(log_line_text(line), arg[3]) ==
+					      0)
+					count++;
+			}
+			fclose(f);
+		}
+		if (count >= want || late)
+			break;
+		sleep_ms(POLL_MS);
+	}
+	free(line);
+	return count < want;
+}
+
+static int
+tool_wait_log(char **arg)
+{
+	return log_wait(arg, NULL);
+}
+
+static int
+tool_wait_match(char **arg)
+{
+	regex_t ere;
+	int status;
+
+	if (regcomp(&ere, arg[3], REG_EXTENDED | REG_NOSUB) != 0)
+		fail("not a regular expression: %s", arg[3]);
+	status = log_wait(arg, &ere);
+	regfree(&ere);
+	return status;
+}
+
+/* ---- run ---------------------------------------------------------------- */
+
 /*
  * As a login shell's child is started: sh ignores INT and QUIT for &, and
  * dash lets its own descriptors through.
@@ -366,6 +653,10 @@ main(int argc, char **argv)
 		{ "syslog", 2, tool_syslog },
 		{ "strangers", 4, tool_strangers },
 		{ "watchdog", 2, tool_watchdog },
+		{ "gone", 2, tool_gone },
+		{ "wait_log", 4, tool_wait_log },
+		{ "wait_match", 4, tool_wait_match },
+		{ "left", 1, tool_left },
 		{ "run", 1, tool_run },
 	};
 	size_t i;
