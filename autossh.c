@@ -6369,15 +6369,22 @@ running_overdue(struct supervisor *s, int64_t now)
 
 /* Once ssh has been executed, a start in the background is complete. */
 static void
-ssh_executed(struct supervisor *s, int64_t now)
+background_complete(struct supervisor *s, int64_t now)
 {
 	char text[32];
 
+	(void)now;
 	if (s->ready_fd != -1) {
 		snprintf(text, sizeof(text), "MAINPID=%ld", (long)getpid());
 		notify_queue(&s->notify, text);
 		s->caller_gone = !background_ready(&s->ready_fd);
 	}
+}
+
+static void
+ssh_executed(struct supervisor *s, int64_t now)
+{
+	background_complete(s, now);
 	if (!s->monitor.forwards.on && s->timing->gate_ms == 0)
 		tunnel_up(s, now);
 }
@@ -6584,7 +6591,7 @@ static action_fn *const actions[NSTATES][NEVENTS] = {
 		[EV_DEADLINE] = stop_overdue,
 		[EV_NETWORK_CHANGED] = network_stop,
 		[EV_RESUMED] = network_stop,
-		[EV_EXECUTED] = ssh_executed,
+		[EV_EXECUTED] = background_complete,
 		[EV_CHILD_GONE] = ssh_stopped,
 	},
 };

@@ -222,7 +222,7 @@ for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
 	fresh "exit 255"
 	start AUTOSSH_PIDFILE="$dir/pid" AUTOSSH_GATETIME=0 AUTOSSH_POLL=1 \
 	    -M 0 host
-	wait_starts $((try % 7 + 1))
+	wait_starts $((try % 4 + 1))
 	kill -TERM "$pid"
 	wait_exit
 	[ "$status $(left)" = "1 " ] && [ ! -e "$dir/pid" ] && continue

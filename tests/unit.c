@@ -2787,7 +2787,8 @@ test_actions(void)
 		    stop_to_exit },
 		{ EV_DEADLINE, WANT_NONE, 0, start_ssh, running_overdue,
 		    stop_overdue },
-		{ EV_EXECUTED, WANT_NONE, 0, NULL, ssh_executed, ssh_executed },
+		{ EV_EXECUTED, WANT_NONE, 0, NULL, ssh_executed,
+		    background_complete },
 		{ EV_CHILD_GONE, WANT_NONE, 0, NULL, child_exited,
 		    ssh_stopped },
 		{ EV_TEST_PASSED, WANT_NONE, 0, NULL, test_passed, NULL },
@@ -2827,6 +2828,28 @@ test_actions(void)
 				      actions[STOPPING][event] == NULL),
 		    "event %d is listed or does nothing", event);
 	}
+}
+
+/*
+ * A signal to exit between fork(2) and the execution of ssh: what the execution
+ * calls for must not undo it.
+ */
+static void
+test_exit_before_exec(void)
+{
+	static const struct timing timing = { .gate_ms = 0 };
+	static struct settings settings;
+	static struct supervisor s;
+
+	s.settings = &settings;
+	s.timing = &timing;
+	s.notify.fd = s.ready_fd = s.ssh.pid = -1;
+	s.state = RUNNING;
+	s.exit_signal = SIGTERM;
+	supervisor_event(&s, EV_EXIT, 0);
+	supervisor_event(&s, EV_EXECUTED, 1);
+	is_int(s.state, STOPPING, "TERM before exec: ssh is being ended");
+	is_int(s.want, WANT_EXIT, "TERM before exec: autossh is to exit");
 }
 
 /* Whether the death of ssh shows that its server has rejected the answer. */
@@ -2949,6 +2972,7 @@ main(void)
 	test_status_summary();
 	test_status_text();
 	test_actions();
+	test_exit_before_exec();
 	test_supervisor_denied();
 	printf("1..%d\n", tests);
 	return failures != 0;
