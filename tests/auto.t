@@ -365,12 +365,13 @@ END
 		started_pids="$started_pids $swapper"
 		wait_for 10 '[ -h "$tmp/another/link" ]'
 		# shellcheck disable=SC2016,SC2086 # words; expanded there
-		run AUTOSSH_PATH="$tmp/fakessh" TMPDIR=/mnt/another/link \
+		start AUTOSSH_PATH="$tmp/fakessh" TMPDIR=/mnt/another/link \
 		    AUTOSSH_MAXSTART=1 exec:unshare ${own#unshare} \
 		    "$tmp/layout" 777 rw sh -c 'n=100
 		    while [ $((n -= 1)) -ge 0 ]; do
 		    "$0" -N host
 		    done' "$tmp/autossh"
+		wait_exit 300
 		: >"$tmp/another/stop"
 		wait "$swapper"
 		forget "$swapper"

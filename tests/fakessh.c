@@ -199,15 +199,14 @@ record_argv(char **argv)
 	}
 }
 
-/*
- * Writes all records; "starts" comes last, under a lock, so that whoever sees
- * the line there finds the rest complete.
- */
+static FILE *starts; /* open, and locked, until record_started() */
+
+/* Writes all records but "starts". */
 static void
-record_start(char **argv, int64_t ms, const char *open_fds)
+record_start(char **argv, const char *open_fds)
 {
 	char path[4096], cwd[4096];
-	FILE *f, *starts;
+	FILE *f;
 	int c, i;
 
 	starts = record_open("starts", "a+");
@@ -231,6 +230,15 @@ record_start(char **argv, int64_t ms, const char *open_fds)
 	fclose(f);
 	snprintf(path, sizeof(path), "%s/got", dir);
 	got_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+}
+
+/*
+ * Whoever sees the line in "starts" finds the rest complete, and may send the
+ * signals that the plan begins with.
+ */
+static void
+record_started(int64_t ms)
+{
 	fseek(starts, 0, SEEK_END);
 	fprintf(starts, "%d %ld %lld %ld\n", start_number, (long)getpid(),
 	    (long long)ms, (long)getppid());
@@ -1004,11 +1012,24 @@ play_word(struct player *p, const char *word, const char *arg)
 		fail("plan: unknown word %s", word);
 }
 
-static void
-play(char **argv)
+/* The words at the beginning that are about signals.  Returns the others. */
+static char **
+play_signals(char **w)
 {
 	static struct player p;
-	char **w = plan_step(plan_read());
+
+	while (w[0] != NULL &&
+	       (strcmp(w[0], "ignore") == 0 || strcmp(w[0], "term") == 0)) {
+		play_word(&p, w[0], w[1]);
+		w += 2;
+	}
+	return w;
+}
+
+static void
+play(char **w, char **argv)
+{
+	static struct player p;
 
 	p.life = -1;
 	while (*w != NULL) {
@@ -1031,6 +1052,7 @@ main(int argc, char **argv)
 {
 	int64_t ms = now_ms();
 	char open_fds[MAX_FD];
+	char **words;
 	int fd;
 
 	(void)argc;
@@ -1039,8 +1061,11 @@ main(int argc, char **argv)
 		open_fds[fd] = (char)(fcntl(fd, F_GETFD) != -1);
 	dir = getenv("FAKESSH_DIR");
 	if (dir != NULL)
-		record_start(argv, ms, open_fds);
+		record_start(argv, open_fds);
 	catch_signals();
-	play(argv);
+	words = play_signals(plan_step(plan_read()));
+	if (dir != NULL)
+		record_started(ms);
+	play(words, argv);
 	return 0;
 }

@@ -352,7 +352,7 @@ start() {
 }
 
 wait_exit() {
-	if "$TOOL" gone "${1:-20}" "$pid"; then
+	if "$TOOL" gone "${1:-60}" "$pid"; then
 		wait "$pid"
 		status=$?
 	else
@@ -397,11 +397,11 @@ log_has() {
 }
 
 wait_log() {
-	"$TOOL" wait_log "$dir/log" "${2:-1}" "${3:-20}" "$1"
+	"$TOOL" wait_log "$dir/log" "${2:-1}" "${3:-40}" "$1"
 }
 
 wait_match() {
-	"$TOOL" wait_match "$dir/log" "${2:-1}" "${3:-20}" "$1"
+	"$TOOL" wait_match "$dir/log" "${2:-1}" "${3:-40}" "$1"
 }
 
 wait_pause() {
@@ -430,7 +430,7 @@ starts() {
 }
 
 wait_starts() {
-	"$TOOL" wait_match "$dir/starts" "$1" "${2:-20}" .
+	"$TOOL" wait_match "$dir/starts" "$1" "${2:-40}" .
 }
 
 ssh_pid() {
