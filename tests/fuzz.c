@@ -222,127 +222,10 @@ input_text(struct input *in, char *buf, size_t size)
 #define WORDS_MAX 24
 #define WORD_MAX 64
 
-/*
- * ssh's grammar, written as ssh has it: getopt() over the options, the
- * destination, getopt() again, the command.  With "M:" it is autossh's.
- */
+/* ssh's options, as ssh gives them to getopt(). */
 #define SSH_GETOPT                                                             \
 	"1246ab:c:e:fgi:kl:m:no:p:qstvxAB:CD:E:F:GI:J:KL:MNO:P:Q:R:S:TVw:W:"   \
 	"XYyd"
-
-struct model {
-	enum cmdline_action action;
-	const char *destination, *monitor;
-	char words[WORDS_MAX][WORD_MAX];
-	int nwords, forwards_at;
-	bool background, no_command, ipv6;
-	bool config; /* an -o, of which autossh reads some */
-	char question;
-};
-
-static void
-model_word(struct model *m, const char *word)
-{
-	snprintf(m->words[m->nwords++], WORD_MAX, "%s", word);
-}
-
-/*
- * One word of options: ssh's letters are kept, autossh's go.  Returns whether
- * the next word, NEXT (or NULL), was used.
- */
-static bool
-model_cluster(struct model *m, const char *word, const char *next, bool own)
-{
-	char kept[WORD_MAX] = "-";
-	size_t n = 1;
-	const char *p, *spec;
-	bool used;
-
-	for (p = word + 1; *p != '\0'; p++) {
-		spec = *p == ':' ? NULL : strchr(SSH_GETOPT, *p);
-		m->config = m->config || *p == 'o';
-		if (strchr("GOQ", *p) != NULL && m->question != 'Q')
-			m->question = *p;
-		if (own && *p == 'f') {
-			m->background = true;
-		} else if (own && *p == 'M') {
-			if (n > 1)
-				model_word(m, kept);
-			if (m->monitor == NULL)
-				m->forwards_at = m->nwords;
-			used = p[1] == '\0';
-			m->monitor = used ? next : p + 1;
-			if (m->monitor == NULL)
-				m->action = CMDLINE_ERROR;
-			return used;
-		} else if (spec != NULL && spec[1] == ':') {
-			snprintf(kept + n, sizeof(kept) - n, "%s", p);
-			model_word(m, kept);
-			if (p[1] == '\0' && next != NULL)
-				model_word(m, next);
-			return p[1] == '\0';
-		} else if (n == 1 && *p == '-') {
-			m->action =
-			    CMDLINE_ERROR; /* it would end the options */
-			return false;
-		} else {
-			kept[n++] = *p;
-			if (own && *p == 'V') {
-				m->action = CMDLINE_VERSION;
-				return false;
-			}
-			m->no_command = m->no_command || *p == 'N';
-			if (*p == '4' || *p == '6')
-				m->ipv6 = *p == '6';
-		}
-	}
-	if (n > 1)
-		model_word(m, kept);
-	return false;
-}
-
-static void
-model_parse(struct model *m, int argc, char **argv)
-{
-	bool own = true, options = true;
-	int i;
-
-	memset(m, 0, sizeof(*m));
-	for (i = 1; i < argc && m->action == CMDLINE_RUN; i++) {
-		const char *w = argv[i];
-
-		if (!options || w[0] != '-' || w[1] == '\0') {
-			options = options && m->destination == NULL;
-			if (m->destination == NULL)
-				m->destination = w;
-			model_word(m, w);
-		} else if (w[1] == '-') {
-			if (w[2] == '\0' && own) {
-				own = false;
-			} else if (w[2] == '\0') {
-				options = false;
-				model_word(m, w);
-			} else if (!own || m->destination != NULL) {
-				model_word(m, w);
-			} else {
-				m->action = strcmp(w, "--help") == 0
-						? CMDLINE_HELP
-					    : strcmp(w, "--version") == 0
-						? CMDLINE_VERSION
-						: CMDLINE_ERROR;
-			}
-		} else if (model_cluster(
-			       m, w, i + 1 < argc ? argv[i + 1] : NULL, own)) {
-			i++;
-		}
-	}
-	if (m->action != CMDLINE_RUN)
-		return;
-	if (m->destination == NULL && m->question != 'Q')
-		m->action = CMDLINE_ERROR;
-	else if (m->question != '\0')
-		m->action = CMDLINE_QUESTION;
-}
 
 /* What ssh's own loop makes of its command line. */
 struct seen {
@@ -437,15 +320,49 @@ check_ssh_words(const struct cmdline *c, bool first, bool add_n)
 	must(seen.ipv6 == c->ipv6);
 }
 
-/* Whether a value that an option takes is missing, as ssh would say. */
+/* Whether a word may be or hold an -o, of which autossh reads some. */
 static bool
-value_missing(const struct model *m)
+has_config(const struct cmdline *c)
 {
-	const char *last = m->nwords == 0 ? "" : m->words[m->nwords - 1];
+	int i;
 
-	return last[0] == '-' && last[1] != '\0';
+	for (i = 0; i < c->nwords; i++)
+		if (c->words[i][0] == '-' && strchr(c->words[i], 'o') != NULL)
+			return true;
+	return false;
 }
 
+/* Behind "--", each word is ssh's: the words of C are read as they stand. */
+static void
+check_words_again(const struct cmdline *c, char *name)
+{
+	static char end[] = "--";
+	char *argv[WORDS_MAX + 3], *copies[WORDS_MAX + 1];
+	struct cmdline again;
+	int i;
+
+	argv[0] = name;
+	argv[1] = end;
+	for (i = 0; i < c->nwords; i++)
+		argv[i + 2] = copies[i] = strdup(c->words[i]);
+	argv[c->nwords + 2] = NULL;
+	cmdline_parse(&again, c->nwords + 2, argv);
+	must(again.action == CMDLINE_RUN);
+	must(!again.background && again.monitor == NULL);
+	must(strcmp(again.destination, c->destination) == 0);
+	must(again.no_command == c->no_command && again.ipv6 == c->ipv6);
+	must(again.command == c->command && again.tty == c->tty);
+	must(again.nwords == c->nwords);
+	for (i = 0; i < c->nwords; i++) {
+		must(strcmp(again.words[i], c->words[i]) == 0);
+		free(copies[i]);
+	}
+}
+
+/*
+ * ssh's own getopt() finds in what autossh gives it what autossh has found in
+ * the command line; nothing of it is lost but what is autossh's own.
+ */
 static void
 fuzz_cmdline(const uint8_t *data, size_t size)
 {
@@ -453,27 +370,26 @@ fuzz_cmdline(const uint8_t *data, size_t size)
 	struct input in = { data, size };
 	char *argv[WORDS_MAX];
 	struct cmdline c;
-	struct model m;
 	unsigned int how = input_byte(&in);
 	int argc = words_read(&in, words, argv);
+	size_t given = 0, kept = 0;
+	const char *last;
 	int i;
 
-	model_parse(&m, argc, argv);
+	for (i = 1; i < argc; i++)
+		given += strlen(argv[i]);
 	cmdline_parse(&c, argc, argv);
-	must(c.action == m.action);
+	must((c.action == CMDLINE_ERROR) == (c.error != NULL));
 	if (c.action != CMDLINE_RUN)
 		return;
-	must(c.background == m.background);
-	must(m.config || c.no_command == m.no_command);
-	must(m.config || c.ipv6 == m.ipv6);
-	must(c.destination == m.destination);
-	must((c.monitor == NULL) == (m.monitor == NULL));
-	must(c.monitor == NULL || strcmp(c.monitor, m.monitor) == 0);
-	must(c.nwords == m.nwords);
-	must(c.forwards_at == m.forwards_at);
+	must(c.forwards_at <= c.nwords && c.nwords < WORDS_MAX);
 	for (i = 0; i < c.nwords; i++)
-		must(strcmp(c.words[i], m.words[i]) == 0);
-	if (!value_missing(&m) && !m.config)
+		kept += strlen(c.words[i]);
+	must(kept <= given);
+	check_words_again(&c, argv[0]);
+	last = c.words[c.nwords - 1];
+	/* a value that is missing would be what is added */
+	if ((last[0] != '-' || last[1] == '\0') && !has_config(&c))
 		check_ssh_words(&c, how & 1, (how & 2) && !c.no_command);
 }
 
