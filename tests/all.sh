@@ -4,15 +4,15 @@
 # usage: sh tests/all.sh [CONFIGURE-OPTION ...]
 #
 # Builds in build/ (BUILD_DIR names another directory), where the logs of the
-# tests stay; TESTS names some of them, as for make check.  The tests wait more
-# than they compute, so 8 of them run at a time (JOBS).  Shows a line for each
-# test as it ends, with what was skipped and what failed, and closes with
-# "N passed, N failed, N skipped"; status 0 if none failed.
+# tests stay; TESTS names some of them, as for make check.  The tests wait as much
+# as they compute, so twice as many run at a time as there are processors (JOBS).
+# Shows a line for each test as it ends, with what was skipped and what failed,
+# and closes with "N passed, N failed, N skipped"; status 0 if none failed.
 
 set -eu
 source_dir=$(cd "$(dirname "$0")/.." && pwd)
 build_dir=${BUILD_DIR:-$source_dir/build}
-jobs=${JOBS:-8}
+jobs=${JOBS:-$(($(getconf _NPROCESSORS_ONLN) * 2))}
 
 # shellcheck source=tests/need.sh
 . "$source_dir/tests/need.sh"

@@ -262,7 +262,7 @@ places() {
 	shift 4
 	fresh forward
 	# shellcheck disable=SC2086 # words
-	start AUTOSSH_PATH="$tmp/fakessh" AUTOSSH_FIRST_POLL=1 "$@" \
+	start AUTOSSH_PATH="$tmp/fakessh" AUTOSSH_FIRST_POLL=20 "$@" \
 	    exec:unshare ${own#unshare} "$tmp/layout" $place_layout \
 	    "$tmp/autossh" -N host
 	check "$place_name: a test passes" wait_log "connection ok"
@@ -367,7 +367,7 @@ END
 		# shellcheck disable=SC2016,SC2086 # words; expanded there
 		start AUTOSSH_PATH="$tmp/fakessh" TMPDIR=/mnt/another/link \
 		    AUTOSSH_MAXSTART=1 exec:unshare ${own#unshare} \
-		    "$tmp/layout" 777 rw sh -c 'n=100
+		    "$tmp/layout" 777 rw sh -c 'n=30
 		    while [ $((n -= 1)) -ge 0 ]; do
 		    "$0" -N host
 		    done' "$tmp/autossh"
@@ -375,7 +375,7 @@ END
 		: >"$tmp/another/stop"
 		wait "$swapper"
 		forget "$swapper"
-		is "$(starts)" 100 "a TMPDIR that is swapped: 100 starts"
+		is "$(starts)" 30 "a TMPDIR that is swapped: 30 starts"
 		is "$(grep -c "/another/" "$dir/argv") $(find \
 		    "$tmp/another/trap" -mindepth 1)" "0 " \
 		    "a TMPDIR that is swapped: never in the other user's"
@@ -440,7 +440,7 @@ last_ssh() {
 	log_text | sed -n 's/^ssh child pid is //p' | tail -n 1
 }
 leads_to_sshd() {
-	ssh-keyscan -T 2 -p "$1" 127.0.0.1 2>/dev/null | grep -q "ssh-"
+	ssh-keyscan -t ed25519 -T 2 -p "$1" 127.0.0.1 2>/dev/null | grep -q "ssh-"
 }
 real() {
 	fresh
@@ -522,7 +522,7 @@ fi
 
 # Many with a real server: they share its ports, and two that meet part again.
 fresh
-many=40
+many=20
 pids=
 n=0
 while [ "$n" -lt "$many" ]; do
@@ -535,7 +535,7 @@ while [ "$n" -lt "$many" ]; do
 	pids="$pids $!"
 	started_pids="$started_pids $!"
 done
-wait_for 120 '[ "$(passed)" -eq "$many" ]'
+wait_for 240 '[ "$(passed)" -eq "$many" ]'
 is "$(passed)" "$many" "$many real ones at once: a test of each passes"
 # shellcheck disable=SC2086 # words
 kill -TERM $pids
@@ -544,40 +544,5 @@ for n in $pids; do
 	forget "$n"
 done
 is "$(private_dirs "$dir"/*/)" "" "$many real ones at once: nothing is left"
-
-# ---- a server that forbids what the monitor needs
-
-# forbids LINE...: a server with these lines
-forbids() {
-	sed -i.bak '/^AllowTcpForwarding/d; /^AllowStream/d; /^PermitListen/d
-	    /^DisableForwarding/d' "$SSHD_DIR/sshd_config"
-	printf '%s\n' "$@" >>"$SSHD_DIR/sshd_config"
-	sshd_down
-	sshd_up || bail_out "$sshd_reason"
-}
-for forbidden in "AllowTcpForwarding no" "AllowTcpForwarding local" \
-    "PermitListen none" "DisableForwarding yes"; do
-	forbids "$forbidden"
-	real AUTOSSH_LOGLEVEL=6
-	check "$forbidden: the log says what to check" \
-	    wait_match AllowTcpForwarding 1 30
-	is "$(log_count "port down, restarting ssh") $(log_count \
-	    "starting ssh (count 2)")" "0 0" "$forbidden: ssh is left alone"
-	stop
-done
-forbids "AllowStreamLocalForwarding no"
-real
-check "AllowStreamLocalForwarding no: a test passes" \
-    wait_log "connection ok" 1 30
-unlike "$(log_text)" "AllowTcpForwarding" "no advice where none is needed"
-passed=$(log_count "connection ok")
-for session in $(sshd_sessions); do
-	kill -STOP "$session"
-	started_pids="$started_pids $session"
-done
-wait_log "port down, restarting ssh" 1 40
-unlike "$(log_text)" "AllowTcpForwarding" \
-    "nor where a test has passed before"
-stop
 
 done_testing

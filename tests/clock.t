@@ -11,73 +11,7 @@
 
 . "${srcdir:-$(dirname "$0")/..}/tests/lib.sh"
 
-# $CLOCK_FILE holds "WALL BOOT", seconds to add; with WALL "jumping" each look at
-# the wall clock finds it years away from the last.
-cat >"$tmp/clock.c" <<'END'
-#define _GNU_SOURCE
-#include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/syscall.h>
-#include <sys/time.h>
-#include <time.h>
-#include <unistd.h>
-#define YEARS 400000000
-static void offsets(long *wall, long *boot)
-{
-	static unsigned int looks;
-	char text[64] = "";
-	char *end;
-	int fd = open(getenv("CLOCK_FILE"), O_RDONLY | O_CLOEXEC);
-
-	if (fd == -1 || read(fd, text, sizeof(text) - 1) < 1)
-		_exit(97);
-	close(fd);
-	*wall = strtol(text, &end, 10);
-	if (end == text)
-		*wall = looks++ % 2 ? YEARS : -YEARS;
-	*boot = atol(strchr(text, ' '));
-}
-int clock_gettime(clockid_t id, struct timespec *t)
-{
-	int result = (int)syscall(SYS_clock_gettime, id, t);
-	long wall, boot;
-
-	offsets(&wall, &boot);
-	if (id == CLOCK_REALTIME)
-		t->tv_sec += wall;
-	else if (id == CLOCK_BOOTTIME)
-		t->tv_sec += boot;
-	return result;
-}
-time_t time(time_t *t)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	if (t != NULL)
-		*t = now.tv_sec;
-	return now.tv_sec;
-}
-int gettimeofday(struct timeval *t, void *zone)
-{
-	struct timespec now;
-
-	(void)zone;
-	clock_gettime(CLOCK_REALTIME, &now);
-	t->tv_sec = now.tv_sec;
-	t->tv_usec = now.tv_nsec / 1000;
-	return 0;
-}
-END
-
 years=400000000
-
-# clock_set WALL BOOT
-clock_set() {
-	echo "$1 ${2-0}" >"$dir/clock.new"
-	mv "$dir/clock.new" "$dir/clock"
-}
 
 # clock_start PLAN WORD...: start, on a clock that is right at first.
 clock_start() {
@@ -85,7 +19,7 @@ clock_start() {
 	shift
 	clock_set 0
 	begin=$(now)
-	start LD_PRELOAD="$tmp/clock.so" CLOCK_FILE="$dir/clock" "$@"
+	start "$CLOCK_PRELOAD" CLOCK_FILE="$dir/clock" "$@"
 	wait_starts 1 || give_up "ssh is not started"
 }
 
@@ -338,20 +272,7 @@ collect() {
 	cases=
 }
 
-# Whether the library moves the clock of this autossh.
-moves() {
-	"${CC:-cc}" -shared -fPIC -o "$tmp/clock.so" "$tmp/clock.c" \
-	    2>/dev/null || return 1
-	fresh hang
-	clock_set -$years 0
-	start LD_PRELOAD="$tmp/clock.so" CLOCK_FILE="$dir/clock" -M 0 host
-	wait_for 5 'grep -q "^20[01]" "$dir/log" 2>/dev/null'
-	moved=$?
-	stop
-	return "$moved"
-}
-
-if moves; then
+if clock_library; then
 	for clock in ahead back jumping; do
 		for name in gate gate_passed tries tries_forgotten backoff \
 		    tests test_timeout lifetime grace; do

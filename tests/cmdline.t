@@ -201,7 +201,7 @@ title() {
 	*)	start "$@" ;;
 	esac
 	wait_starts 1
-	title_got=$(tr '\0' '.' <"/proc/$pid/cmdline" | sed 's/^[^.]*autossh\.//')
+	title_got=$(tr '\0' '.' <"/proc/$pid/cmdline" | sed 's|^.*/autossh\.||')
 	kill "$pid"
 	wait_for 10 '[ -z "$(left)" ]'
 	is "$title_got" "$title_want" "title of autossh $*"

@@ -110,7 +110,7 @@ server_start() {
 	    2>>"$work/sshd.log" &
 	sshd_pid=$!
 	limit=$(($(now) + 100))
-	until ssh-keyscan -T 2 -p "$sshd_port" 127.0.0.1 2>/dev/null | grep -q .; do
+	until ssh-keyscan -t ed25519 -T 2 -p "$sshd_port" 127.0.0.1 2>/dev/null | grep -q .; do
 		if ! kill -0 "$sshd_pid" 2>/dev/null || [ "$(now)" -gt "$limit" ]
 		then
 			die "sshd does not start: $(tail -n 1 "$work/sshd.log")"
@@ -155,7 +155,7 @@ server_stop() {
 
 # Whoever is at the far end of the tunnel answers as an ssh server.
 tunnel_passes() {
-	ssh-keyscan -T 1 -p "$tunnel_port" 127.0.0.1 2>/dev/null | grep -q .
+	ssh-keyscan -t ed25519 -T 1 -p "$tunnel_port" 127.0.0.1 2>/dev/null | grep -q .
 }
 
 # lines TEXT: how many lines of the log hold it.

@@ -42,7 +42,7 @@ begin() {
 
 # The tunnel leads to sshd.
 passes() {
-	wait_for 20 'ssh-keyscan -T 1 -p "$tunnel" 127.0.0.1 2>/dev/null |
+	wait_for 20 'ssh-keyscan -t ed25519 -T 1 -p "$tunnel" 127.0.0.1 2>/dev/null |
 	    grep -q "ssh-"'
 }
 

@@ -42,6 +42,7 @@
 #				ssh or a log of level 7 was told of them
 # Ports:	free_port sets $port; $port and $port+1 are free, and no test that
 #	runs beside this one gets them
+# A clock that is moved:	clock_library, clock_set
 # A server:	sshd_start, see there
 #
 # To shellcheck: conditions are text that is evaluated later, and much of what
@@ -472,6 +473,30 @@ got() {
 # and descriptors of its own.
 sanitized() {
 	grep -aqE '__(asan|msan|tsan)_init' "$AUTOSSH"
+}
+
+# ---- a clock that a test moves
+
+# clock_library: makes the library that moves the clocks of one program (clock.c),
+# and sets CLOCK_PRELOAD, a word for start.  Status 1 where none is moved.
+clock_library() {
+	CLOCK_PRELOAD=LD_PRELOAD=$tmp/clock.so
+	"${CC:-cc}" -D_GNU_SOURCE -shared -fPIC -o "$tmp/clock.so" \
+	    "$srcdir/tests/clock.c" 2>/dev/null || return 1
+	fresh hang
+	clock_set -400000000
+	start "$CLOCK_PRELOAD" CLOCK_FILE="$dir/clock" -M 0 host
+	wait_for 5 'grep -q "^20[01]" "$dir/log" 2>/dev/null'
+	clock_moved=$?
+	stop
+	return "$clock_moved"
+}
+
+# clock_set WALL [BOOT [MONOTONIC]]: adds so many s to the clocks of this case; the
+# system was suspended by as much as BOOT is more than MONOTONIC
+clock_set() {
+	echo "$1 ${2-0} ${3-0}" >"$dir/clock.new"
+	mv "$dir/clock.new" "$dir/clock"
 }
 
 # ---- a real server

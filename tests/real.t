@@ -34,7 +34,7 @@ begin() {
 
 # leads_to_sshd PORT [HOST]
 leads_to_sshd() {
-	ssh-keyscan -T 2 -p "$1" "${2-127.0.0.1}" 2>/dev/null | grep -q "ssh-"
+	ssh-keyscan -t ed25519 -T 2 -p "$1" "${2-127.0.0.1}" 2>/dev/null | grep -q "ssh-"
 }
 
 passes() {

@@ -66,10 +66,6 @@ ended() {
 
 # ---- all that take their time are started here, and looked at below
 
-# ssh accepts its own forwardings only when the test makes a file.
-service "await $tmp/go forward; hang" -N
-keep late
-
 # Early tests that fail, until FIRST_POLL.
 service "swallow forward; forward" AUTOSSH_FIRST_POLL=20 \
     AUTOSSH_STATUSFILE="$tmp/status" -N
@@ -90,7 +86,9 @@ keep stuck
 
 # ---- up
 
-look late
+# ssh accepts its own forwardings only when the test makes a file.
+service "await $tmp/go forward; hang" -N
+wait_starts 1
 check "started: told so" wait_told 'STATUS=started, ssh pid [0-9]+ \(start 1\)'
 wait_for 10 '[ "$(awk -v s="$(started_at 1)" -v n="$(now)" \
     "BEGIN { print n - s > 3000 }")" = 1 ]'

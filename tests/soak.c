@@ -284,7 +284,7 @@ struct life {
 	bool chosen, echo, monitored;
 	int poll;
 	int maxstart; /* 0: no limit */
-	int tries;    /* as the backoff must count them */
+	int tries;    /* as autossh must count them */
 	bool tries_known;
 	int fds;     /* open when nothing goes on; 0: not known yet */
 	long memory; /* in KiB, after the first starts; 0: not known yet */
@@ -838,19 +838,33 @@ life_end(int one, int other)
 
 /* ---- events ------------------------------------------------------------- */
 
-/* Where ssh's next start must be, if nothing hastens it. */
+/* When ssh's next start must come, if nothing hastens it. */
 struct expected {
 	int starts;
-	pid_t ssh;     /* which dies */
-	int64_t least; /* time of the next start */
+	pid_t ssh;           /* which dies */
+	int64_t least, most; /* times of the next start */
 	bool known;
 };
 
-/* ssh is about to die: what must follow by the backoff? */
+/* The nominal pause by the count of tries, as the manual has it. */
+static int64_t
+pause_nominal(void)
+{
+	int64_t t = life.tries - 2, poll = life.poll * SECOND, pause;
+
+	if (life.tries <= 1)
+		return 0;
+	pause = life.tries == 2 ? 2 * SECOND : poll * t * t / 300;
+	if (life.tries > 2 && pause < 10 * SECOND)
+		pause = 10 * SECOND;
+	return pause < poll ? pause : poll;
+}
+
+/* ssh is about to die: when must the next start come? */
 static void
 expect(struct expected *x)
 {
-	int64_t lived = now_us() - shared->started_at, t, wait;
+	int64_t lived = now_us() - shared->started_at;
 
 	x->starts = shared->starts;
 	x->ssh = shared->pid;
@@ -863,11 +877,18 @@ expect(struct expected *x)
 	} else {
 		life.tries++;
 	}
-	t = life.tries - 5;
-	wait = t <= 0 ? 0 : life.poll * t * t / 300;
-	if (wait > life.poll)
-		wait = life.poll;
-	x->least = now_us() + wait * SECOND;
+	x->most = now_us() + pause_nominal();
+	x->least = x->most - pause_nominal() / 2;
+	x->known = life.tries_known;
+}
+
+/* The next start is asked for: it comes at once, and is not counted. */
+static void
+expect_now(struct expected *x)
+{
+	x->starts = shared->starts;
+	x->ssh = shared->pid;
+	x->least = x->most = now_us();
 	x->known = life.tries_known;
 }
 
@@ -903,7 +924,7 @@ await_start(const struct expected *x, bool haste)
 		if (now_us() > end)
 			violation("ssh is not started again");
 		/* before its end is known, HUP would ask for a test */
-		if (haste && !prodded && x->least > now_us() + 20 * MS &&
+		if (haste && !prodded && x->most > now_us() + 20 * MS &&
 		    kill(x->ssh, 0) == -1) {
 			sleep_us(2 * MS);
 			prodded = true;
@@ -916,12 +937,14 @@ await_start(const struct expected *x, bool haste)
 		learn_tries();
 	if (prodded || !x->known)
 		return;
-	late = shared->started_at - x->least;
 	soak.checked_waits++;
-	if (late < -2 * MS)
+	if (shared->started_at < x->least - 2 * MS)
 		violation("ssh was started %" PRId64
-			  " us before the backoff was over",
-		    -late);
+			  " us before the pause was over",
+		    x->least - shared->started_at);
+	late = shared->started_at - x->most;
+	if (late < 0)
+		late = 0;
 	soak.lateness += late;
 	if (late > soak.longest_late)
 		soak.longest_late = late;
@@ -1027,7 +1050,7 @@ do_usr1(void)
 	event("autossh gets USR1%s", stopped ? ", ssh is stopped" : "");
 	if (stopped)
 		signal_ssh(SIGSTOP);
-	expect(&x);
+	expect_now(&x);
 	kill(life.pid, SIGUSR1);
 	await_next(&x, pick(64) != 0);
 }
@@ -1197,9 +1220,10 @@ do_stubborn(void)
 	await_start(&x, true);
 	shared->ignore_term = 0;
 	event("USR1 to it");
-	expect(&x);
+	expect_now(&x);
 	kill(life.pid, SIGUSR1);
 	x.least += 3 * SECOND;
+	x.most += 3 * SECOND;
 	x.known = false;
 	await_start(&x, true);
 }
@@ -1447,8 +1471,8 @@ summary(void)
 	printf("%d restarts of ssh in %.0f s, by %d autosshs, %d events, "
 	       "seed %" PRIu64 "\n",
 	    soak.restarts, seconds, soak.lives, soak.events, soak.seed);
-	printf("backoff: %d waits checked, start late by %.1f ms on the mean, "
-	       "%.1f ms at most; %d waits ended by HUP\n",
+	printf("pauses: %d checked, starts late by %.1f ms on the mean, "
+	       "%.1f ms at most; %d ended by HUP\n",
 	    soak.checked_waits,
 	    soak.checked_waits == 0
 		? 0.0

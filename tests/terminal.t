@@ -123,7 +123,7 @@ has_terminal() {
 }
 
 leads_to_sshd() {
-	ssh-keyscan -T 2 -p "$T" 127.0.0.1 2>/dev/null | grep -q "ssh-"
+	ssh-keyscan -t ed25519 -T 2 -p "$T" 127.0.0.1 2>/dev/null | grep -q "ssh-"
 }
 
 gone() {
