@@ -625,6 +625,7 @@ static void
 write_line(int fd, const char *prefix, const char *text)
 {
 	struct pollfd p = { fd, POLLOUT, 0 };
+	static char newline[] = "\n";
 	struct iovec line[3];
 	struct stat st;
 	size_t len = strlen(text);
@@ -641,7 +642,7 @@ write_line(int fd, const char *prefix, const char *text)
 	line[0].iov_len = strlen(prefix);
 	line[1].iov_base = (void *)(uintptr_t)text;
 	line[1].iov_len = len;
-	line[2].iov_base = (void *)(uintptr_t) "\n";
+	line[2].iov_base = newline;
 	line[2].iov_len = 1;
 	(void)!writev(fd, line, 3);
 }
@@ -3929,11 +3930,12 @@ monitor_run(struct monitor *m, const struct waitset *set, int64_t now)
  * The one page that holds secrets: locked, left out of dumps, wiped at exit.
  * The exit handler has no argument.
  */
-static struct secrets {
+struct secrets {
 	char kept[SECRET_MAX + 1]; /* asked for or read at the start */
 	char used[SECRET_MAX + 1]; /* fetched for one question */
 	size_t nused;
-} * secrets;
+};
+static struct secrets *secrets;
 
 static void
 secrets_wipe(void)

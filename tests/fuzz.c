@@ -73,10 +73,11 @@ broken(const char *format, ...)
 	} while (0)
 
 /* autossh ends with what it had; so does every input. */
-static struct allocation {
+struct allocation {
 	struct allocation *next;
 	void *memory;
-} * allocations;
+};
+static struct allocation *allocations;
 
 static void *
 fuzz_calloc(size_t n, size_t size)

@@ -1261,8 +1261,7 @@ do_settle(void)
 		soak.tests++;
 	}
 	soak.settled++;
-	for (fds = autossh_fds(); life.fds != 0 && fds > life.fds;
-	     fds = autossh_fds()) {
+	while ((fds = autossh_fds()) > life.fds && life.fds != 0) {
 		must_live();
 		if (now_us() > end)
 			violation(

@@ -191,7 +191,7 @@ tool_datagrams(char **arg)
 	struct sockaddr_un un;
 	socklen_t len =
 	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
-	char text[4096], *line, *rest;
+	char text[4096], *line;
 	ssize_t n;
 	int fd;
 
@@ -208,8 +208,8 @@ tool_datagrams(char **arg)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	while ((n = read(fd, text, sizeof(text) - 1)) != -1 || errno == EINTR) {
 		text[n > 0 ? n : 0] = '\0';
-		for (rest = text; (line = strtok(rest, "\n")) != NULL;
-		     rest = NULL)
+		line = strtok(text, "\n");
+		for (; line != NULL; line = strtok(NULL, "\n"))
 			printf("%lld %s\n", (long long)now_ms(), line);
 	}
 	return 1;
