@@ -905,6 +905,34 @@ path_is_safe(const char *path)
 }
 
 /*
+ * The errno of what keeps PATH from being written, or made, or 0.  A look with
+ * access(2): what counts is the attempt.
+ */
+static int
+path_write_error(const char *path)
+{
+	char dir[PATH_MAX], *slash;
+	struct stat st;
+
+	if (path[0] == '\0')
+		return ENOENT;
+	if (stat(path, &st) == 0) {
+		if (S_ISDIR(st.st_mode))
+			return EISDIR;
+		return access(path, W_OK) == -1 ? errno : 0;
+	}
+	if (errno != ENOENT)
+		return errno;
+	snprintf(dir, sizeof(dir), "%s", path);
+	slash = strrchr(dir, '/');
+	if (slash == NULL)
+		snprintf(dir, sizeof(dir), ".");
+	else
+		slash[slash == dir] = '\0';
+	return access(dir, W_OK | X_OK) == -1 ? errno : 0;
+}
+
+/*
  * Follows PATH, while it is a symbolic link, to the file that it names, and
  * writes that name into TARGET; but only links that nobody but root and we can
  * make or change.  Else TARGET is PATH.
@@ -6937,6 +6965,7 @@ static void
 main_check_start(const struct supervisor *s)
 {
 	const char *ssh = s->settings->path;
+	const char *log = s->settings->logfile, *pid = s->settings->pidfile;
 	const struct passphrase_source *from = &s->settings->passphrase;
 	const struct forwards *f = &s->monitor.forwards;
 	char path[PATH_MAX], shown[VALUE_SHOWN + 4];
@@ -6944,10 +6973,16 @@ main_check_start(const struct supervisor *s)
 	if (!program_find(ssh, path))
 		die("cannot run ssh \"%s\": %s", quote(ssh, shown),
 		    strerror(errno));
+	if (log != NULL && path_write_error(log) != 0)
+		die("cannot open log file \"%s\": %s", quote(log, shown),
+		    strerror(path_write_error(log)));
 	if (from->source == PASSPHRASE_FILE) {
 		secrets_open();
 		passphrase_check_file(from->argument);
 	}
+	if (pid != NULL && path_write_error(pid) != 0)
+		die("cannot write pid file \"%s\": %s", quote(pid, shown),
+		    strerror(path_write_error(pid)));
 	if (f->on && !f->auto_port && !f->echo &&
 	    !(address_is_free(&f->send_to) && address_is_free(&f->back_at)))
 		monitor_port_error(f, s->settings->port.port);

@@ -314,6 +314,11 @@ kill "$holder"
 mkdir -m 777 "$tmp/open"
 run TMPDIR="$tmp/open" --dry-run -N h
 unlike "$(cat "$dir/out")" " -L $tmp/open" "--dry-run: no unsafe directory"
+for file in LOGFILE PIDFILE; do
+	refused 'nowhere/f": No such file' "AUTOSSH_$file=/nowhere/f" \
+	    --dry-run -M 0 h
+	refused "$tmp\": Is a directory" "AUTOSSH_$file=$tmp" --dry-run -M 0 h
+done
 refused '^autossh: .*AUTOSSH_POLL' AUTOSSH_POLL=x --dry-run h
 refused '^autossh: .*-M' --dry-run -M x h
 refused '^autossh: .*destination' --dry-run
