@@ -70,7 +70,7 @@ done
 # ---- the private sockets
 
 fresh forward
-start AUTOSSH_FIRST_POLL=1 AUTOSSH_POLL=1 -N host
+start AUTOSSH_FIRST_POLL=6 AUTOSSH_POLL=4 -N host
 check "tests pass" wait_log "connection ok" 3
 is "$(starts)" 1 "and ssh is left alone"
 place=$(auto_dir)
@@ -129,7 +129,7 @@ fi
 if $as true 2>/dev/null; then
 	start run:umask=0377 unset:FAKESSH_DIR FAKESSH_PLAN=forward \
 	    AUTOSSH_PATH="$dir/ssh" AUTOSSH_LOGFILE=/dev/stdout \
-	    AUTOSSH_FIRST_POLL=1 \
+	    AUTOSSH_FIRST_POLL=20 \
 	    exec:${as%% *} ${as#"${as%% *}"} "$dir/autossh" -N host
 	check "a umask that takes the owner's rights: a test passes" \
 	    wait_for 15 'grep -q "connection ok" "$dir/out"'
@@ -143,7 +143,7 @@ fi
 
 # SIGKILL leaves the directory, which harms nobody.
 fresh forward
-start AUTOSSH_FIRST_POLL=1 -N host
+start AUTOSSH_FIRST_POLL=20 -N host
 wait_starts 1
 first=$(auto_dir)
 kill -KILL "$pid"
@@ -151,7 +151,7 @@ wait_exit
 ssh=$(ssh_pid 1)
 check "SIGKILL: ssh ends too" wait_for 10 '! alive "$ssh"'
 check "SIGKILL: the directory stays" test -d "$first"
-start AUTOSSH_FIRST_POLL=1 -N host
+start AUTOSSH_FIRST_POLL=20 -N host
 check "SIGKILL: the next one comes up" wait_log "connection ok"
 unlike "$(auto_dir 2)" "^$first\$" "SIGKILL: in a directory of its own"
 stop
@@ -173,7 +173,7 @@ is "$(sed -n 's/.*:\([0-9]*\)> <-R> <127\.0\.0\.1:\([0-9]*\):.*/\1 \2/p' \
 
 # The stand-in, as ssh, cannot listen where a socket is left.
 fresh "forward"
-start AUTOSSH_GATETIME=0 AUTOSSH_FIRST_POLL=1 -N host
+start AUTOSSH_GATETIME=0 AUTOSSH_FIRST_POLL=20 -N host
 wait_log "connection ok"
 kill -KILL "$(ssh_pid 1)"
 check "a socket left by ssh is no obstacle" wait_log "connection ok" 2

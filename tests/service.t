@@ -144,7 +144,7 @@ else
 fi
 
 fresh forward
-start NOTIFY_SOCKET="$dir/nobody" WATCHDOG_USEC=300000 AUTOSSH_FIRST_POLL=1 \
+start NOTIFY_SOCKET="$dir/nobody" WATCHDOG_USEC=300000 AUTOSSH_FIRST_POLL=20 \
     -N host
 check "nobody listens: a test passes" wait_log "connection ok"
 kill -TERM "$pid"
@@ -153,7 +153,7 @@ is "$status $(cat "$dir/err")" "0 " "nobody listens: no word of it"
 
 for where in relative/path vsock:2:1 "/$(printf '%0200d' 0)" ""; do
 	fresh forward
-	start NOTIFY_SOCKET="$where" AUTOSSH_FIRST_POLL=1 -N host
+	start NOTIFY_SOCKET="$where" AUTOSSH_FIRST_POLL=20 -N host
 	name="NOTIFY_SOCKET=$(printf %.20s "$where")"
 	check "$name: a test passes" wait_log "connection ok"
 	is "$(grep -c ^NOTIFY_SOCKET= "$dir/env.1")" 0 "$name: not ssh's"
@@ -266,7 +266,7 @@ done
 
 look watched
 check "ssh is down: the wait is told" \
-    wait_told 'STATUS=down, start [0-9]+ in [78] s.*' 1 40
+    wait_told 'STATUS=down, start [0-9]+ in [0-9]+ s.*' 1 40
 seen=$(told_count WATCHDOG=1)
 check "ssh is down: signs of life go on" \
     wait_told WATCHDOG=1 $((seen + 3)) 60

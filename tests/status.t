@@ -156,7 +156,7 @@ cp "$dir/status" "$tmp/over.prom"
 is "$(cd "$dir" && echo status*)" status "and nothing beside it"
 
 fresh "forward; hang"
-start AUTOSSH_FIRST_POLL=1 AUTOSSH_STATUSFILE="$dir/status" AUTOSSH_GATETIME=0 \
+start AUTOSSH_FIRST_POLL=6 AUTOSSH_STATUSFILE="$dir/status" AUTOSSH_GATETIME=0 \
     -N host
 wait_metric up 1
 kill -USR1 "$pid"
@@ -168,7 +168,7 @@ is "$(metric up)" 0 "up: 0 after it"
 stop
 
 fresh "ignore TERM forward; forward"
-start AUTOSSH_FIRST_POLL=1 AUTOSSH_STATUSFILE="$dir/status" -N host
+start AUTOSSH_FIRST_POLL=20 AUTOSSH_STATUSFILE="$dir/status" -N host
 wait_metric up 1
 kill -USR1 "$pid"
 check "up: 0 while ssh is being ended" wait_metric up 0 2
