@@ -5980,9 +5980,10 @@ struct supervisor {
 	int status; /* WANT_EXIT: the exit status */
 	int exit_signal;
 	int starts;
-	int gated_start; /* the start to which the gate time applies */
-	bool exited_ok;  /* the last ssh exited with status 0 */
-	int tries;
+	int gated_start;      /* the start to which the gate time applies */
+	bool exited_ok;       /* the last ssh exited with status 0 */
+	int tries;            /* quick starts in a row */
+	int settled_tries;    /* the same since the network has changed */
 	int64_t started_wall; /* the last start, in ms; 0: none yet */
 	struct ssh ssh;
 
@@ -6107,23 +6108,31 @@ request_exit(struct supervisor *s, int status, int64_t now)
 
 /*
  * The pause before the next start in ms.  A start that somebody asked for comes
- * at once and is not counted.
+ * at once and is not counted.  After a change of the network the pauses grow
+ * from the first again: an address is there before its route and the name
+ * servers are, so that the start which the change caused often fails.
  */
 static int64_t
 supervisor_pause_ms(struct supervisor *s, int64_t now)
 {
 	int64_t poll_s = s->timing->poll_ms / 1000;
+	int64_t since_ms = now - s->ssh.started;
+	bool tested = s->monitor.answered;
 	uint64_t number = 0;
+	int tries;
 
-	if (s->starts > 0 && s->want != WANT_RESTART_NOW)
-		s->tries = policy_tries(s->tries, now - s->ssh.started,
-		    s->monitor.answered, poll_s);
+	if (s->starts > 0 && s->want != WANT_RESTART_NOW) {
+		s->tries = policy_tries(s->tries, since_ms, tested, poll_s);
+		s->settled_tries =
+		    policy_tries(s->settled_tries, since_ms, tested, poll_s);
+	}
+	tries = s->tries < s->settled_tries ? s->tries : s->settled_tries;
 	log_msg(LOG_DEBUG, "checking for grace period, tries = %d", s->tries);
 	if (s->starts == 0 || s->want == WANT_RESTART_NOW)
 		return 0;
 	if (getentropy(&number, sizeof(number)) == -1)
 		number = 0; /* the whole pause */
-	return policy_spread_ms(policy_pause_ms(s->tries, poll_s), number);
+	return policy_spread_ms(policy_pause_ms(tries, poll_s), number);
 }
 
 /* Enters WAITING, or DONE if ssh has been started often enough. */
@@ -6314,6 +6323,7 @@ network_start(struct supervisor *s, int64_t now)
 	if (s->deadline <= now)
 		return;
 	network_log(&s->network, "starting ssh");
+	s->settled_tries = 1;
 	start_now(s, now);
 }
 
@@ -6322,8 +6332,10 @@ static void
 network_stop(struct supervisor *s, int64_t now)
 {
 	(void)now;
-	if (s->want == WANT_RESTART)
+	if (s->want == WANT_RESTART) {
 		s->want = WANT_RESTART_NOW;
+		s->settled_tries = 1;
+	}
 }
 
 /* The network has changed: a test begins now. */

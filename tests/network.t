@@ -63,6 +63,8 @@ networks() {
 	on_server sh -c 'ip addr add 10.1.0.1/24 dev eth; ip link set eth up'
 	on_client sh -c 'ip addr add 10.1.0.2/24 dev eth; ip link set eth up'
 	on_client ip route add default via 10.1.0.1
+	wait_for 20 'on_client ip -br link show eth | grep -q " UP "' ||
+	    give_up "the link does not come up"
 }
 
 on_client() {
@@ -201,7 +203,7 @@ cable_out() {
 	outcome "ok $took"
 }
 
-# A start that waits comes at once.
+# A start that waits comes at once; if it fails, the next comes soon.
 waiting() {
 	networks
 	echo "exit 255" >"$dir/plan"
