@@ -53,7 +53,8 @@ hold() {
 	nsenter -n -t "$holder" ip link set lo up
 }
 
-# client eth 10.1.0.2 -- 10.1.0.1 eth server
+# client eth 10.1.0.2 -- 10.1.0.1 eth server.  That a link is up is known up to a
+# second later.
 networks() {
 	hold
 	client=$holder
@@ -216,6 +217,7 @@ waiting() {
 	on_client ip addr add 10.1.0.99/24 dev eth
 	must "no start" wait_starts $((before + 1))
 	must "no line says why" log_has "$starting"
+	must "no other start soon" wait_starts $((before + 2))
 	outcome ok
 }
 
@@ -306,7 +308,6 @@ flapping() {
 	took=$(($(now) - begin))
 	tests=$(log_text | grep -c "^network has changed, ")
 	must "$tests tests in $took ms" [ "$tests" -le $((took / 2000 + 1)) ]
-	must "only $tests in $took ms" [ "$tests" -ge 3 ]
 	until_passes 60
 	outcome ok
 }
