@@ -381,11 +381,11 @@ test_settings_texts(void)
 		setting_setenv(s->name, table[i].value);
 		(void)setting_value(s, NULL, &value);
 		good = setting_store(&set, s, value);
-		unsetenv(s->name);
 		if (good)
 			is_text(*text, table[i].want, s->name);
 		else
 			ok(!table[i].good, "%s is refused", s->name);
+		unsetenv(s->name);
 	}
 }
 
