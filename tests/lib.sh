@@ -481,7 +481,7 @@ sanitized() {
 # and sets CLOCK_PRELOAD, a word for start.  Status 1 where none is moved.
 clock_library() {
 	CLOCK_PRELOAD=LD_PRELOAD=$tmp/clock.so
-	"${CC:-cc}" -D_GNU_SOURCE -shared -fPIC -o "$tmp/clock.so" \
+	"${CC:-cc}" -shared -fPIC -o "$tmp/clock.so" \
 	    "$srcdir/tests/clock.c" 2>/dev/null || return 1
 	fresh hang
 	clock_set -400000000
