@@ -208,7 +208,7 @@ lives "ssh fails" 1
 fresh "sleep 300 exit 255"
 lives "the last start" 0 AUTOSSH_GATETIME=0 AUTOSSH_MAXSTART=2
 fresh hang
-lives "the end of the lifetime" 0 AUTOSSH_MAXLIFETIME=1
+lives "the end of the lifetime" 0 AUTOSSH_MAXLIFETIME=4
 
 umask 027
 fresh hang

@@ -337,9 +337,11 @@ if [ -n "$TERMINAL" ]; then
 		kill "-$name" "$autossh"
 	done
 	sleep 0.3
-	tty send-keys -l "half of it"
+	stty echo <"$tty_line" # shows that it has come: the shell shall not get it
+	tty send-keys -l "some of"
 	tty send-keys C-d
-	sleep 1 # until tmux has written it: the shell shall not get it
+	tty send-keys -l "the words"
+	check "half an answer is typed" wait_for 60 'tty_shows "some ofthe words"'
 	check "other signals at the question: it stands" alive "$autossh"
 	kill "$autossh"
 	check "TERM at half an answer: the terminal is as it was" tty_back

@@ -165,7 +165,7 @@ done
 service "exit 255" AUTOSSH_GATETIME=0 AUTOSSH_POLL=1 AUTOSSH_MAXSTART=40 \
     WATCHDOG_USEC=30000 -M 0 -N
 kill -STOP "$told"
-wait_exit 60
+wait_exit 200
 is "$status $(starts)" "0 40" "it does not read: autossh goes on"
 kill -CONT "$told"
 check "what it was told before is there" wait_told 'STATUS=.*'
