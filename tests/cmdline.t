@@ -300,6 +300,13 @@ like "$(cat "$dir/out")" \
     "--dry-run: what is chosen at the start"
 refused '^autossh: cannot run ssh "/nowhere/ssh": No such file' \
     AUTOSSH_PATH=/nowhere/ssh --dry-run h
+mkdir "$tmp/bin"
+ln -s "$FAKESSH" "$tmp/bin/own-ssh"
+run PATH="/nowhere:$PATH::$tmp/bin" AUTOSSH_PATH=own-ssh --dry-run -M 0 h
+is "$status $(sed -n '/^command: /p' "$dir/out")" "0 command: own-ssh h" \
+    "--dry-run: ssh is looked up in PATH"
+refused '^autossh: cannot run ssh "own-ssh": No such file' \
+    AUTOSSH_PATH=own-ssh --dry-run -M 0 h
 refused "^autossh: AUTOSSH_PASSPHRASE=file:/nowhere/file: No such file" \
     AUTOSSH_PASSPHRASE=file:/nowhere/file --dry-run h
 free_port

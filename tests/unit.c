@@ -2852,6 +2852,24 @@ test_exit_before_exec(void)
 	is_int(s.want, WANT_EXIT, "TERM before exec: autossh is to exit");
 }
 
+/* The network changes while an ssh is being ended. */
+static void
+test_network_stop(void)
+{
+	static struct supervisor s;
+
+	s.tries = s.settled_tries = 9;
+	s.want = WANT_EXIT;
+	network_stop(&s, 0);
+	is_int(s.want, WANT_EXIT, "a network change: an exit stays one");
+	is_int(s.settled_tries, 9, "and its tries stay");
+	s.want = WANT_RESTART;
+	network_stop(&s, 0);
+	is_int(s.want, WANT_RESTART_NOW, "a network change: a start at once");
+	is_int(s.settled_tries, 1, "and short pauses if it fails");
+	is_int(s.tries, 9, "though tries stays as it is");
+}
+
 /* Whether the death of ssh shows that its server has rejected the answer. */
 static void
 test_supervisor_denied(void)
@@ -2973,6 +2991,7 @@ main(void)
 	test_status_text();
 	test_actions();
 	test_exit_before_exec();
+	test_network_stop();
 	test_supervisor_denied();
 	printf("1..%d\n", tests);
 	return failures != 0;
