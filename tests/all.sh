@@ -49,15 +49,12 @@ quietly make -j "$jobs" check TESTS=
 echo "Running the tests"
 {
 	make -j "$jobs" check ${TESTS+"TESTS=$TESTS"} 2>&1 || echo "make failed"
-} | tee check.log | awk '
+} | tee check.log | grep --line-buffered -E '^tests/|^    ' || true
+awk '
 /^tests\/.* passed, .* failed, .* skipped/ {
 	passed += $2
 	failed += $4
 	skipped += $6
-}
-/^tests\/|^    / {
-	print
-	fflush()
 }
 {
 	line[NR] = $0
@@ -70,4 +67,4 @@ END {
 	}
 	printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped
 	exit failed > 0
-}'
+}' check.log
