@@ -333,7 +333,7 @@ if [ -n "$TERMINAL" ]; then
 	tty_runs -f -N server
 	tty_asked "$asked"
 	autossh=$(tty_child)
-	for name in USR1 USR2 CHLD CONT ALRM STOP CONT; do
+	for name in USR1 USR2 CHLD CONT ALRM; do
 		kill "-$name" "$autossh"
 	done
 	sleep 0.3
