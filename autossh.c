@@ -1758,13 +1758,13 @@ option_sets(const char *text, const char *keyword, char value[16])
 	if (strncasecmp(text, keyword, len) != 0)
 		return false;
 	text += len;
-	if (*text == '\0' || strchr(" \t=\"", *text) == NULL)
+	if (*text == '\0' || strchr(" \t=\"'", *text) == NULL)
 		return false;
 	text += strspn(text, " \t");
 	text += *text == '=';
 	text += strspn(text, " \t");
-	text += *text == '"';
-	snprintf(value, 16, "%.*s", (int)strcspn(text, " \t\""), text);
+	text += *text == '"' || *text == '\'';
+	snprintf(value, 16, "%.*s", (int)strcspn(text, " \t\"'"), text);
 	return true;
 }
 

@@ -255,7 +255,8 @@ if [ -n "$ssh" ]; then
 
 	# ssh reads -o as autossh does: the same spellings, the first value.
 	for words in "AddressFamily=inet6" "addressfamily inet6" \
-	    " ADDRESSFAMILY = INET6 " 'AddressFamily="inet6"'; do
+	    " ADDRESSFAMILY = INET6 " 'AddressFamily="inet6"' \
+	    "AddressFamily='inet6'"; do
 		run AUTOSSH_PATH="$ssh" -G -o "$words" -o AddressFamily=inet h
 		like "$(cat "$dir/out")" '^addressfamily inet6$' \
 		    "ssh -o '$words' is -6"
