@@ -905,34 +905,6 @@ path_is_safe(const char *path)
 }
 
 /*
- * The errno of what keeps PATH from being written, or made, or 0.  A look with
- * access(2): what counts is the attempt.
- */
-static int
-path_write_error(const char *path)
-{
-	char dir[PATH_MAX], *slash;
-	struct stat st;
-
-	if (path[0] == '\0')
-		return ENOENT;
-	if (stat(path, &st) == 0) {
-		if (S_ISDIR(st.st_mode))
-			return EISDIR;
-		return access(path, W_OK) == -1 ? errno : 0;
-	}
-	if (errno != ENOENT)
-		return errno;
-	snprintf(dir, sizeof(dir), "%s", path);
-	slash = strrchr(dir, '/');
-	if (slash == NULL)
-		snprintf(dir, sizeof(dir), ".");
-	else
-		slash[slash == dir] = '\0';
-	return access(dir, W_OK | X_OK) == -1 ? errno : 0;
-}
-
-/*
  * Follows PATH, while it is a symbolic link, to the file that it names, and
  * writes that name into TARGET; but only links that nobody but root and we can
  * make or change.  Else TARGET is PATH.
@@ -967,6 +939,39 @@ path_follow(const char *path, char target[PATH_MAX])
 			break;
 	}
 	snprintf(target, PATH_MAX, "%s", path);
+}
+
+/*
+ * The errno of what keeps PATH from being written, or made, or, with REPLACE,
+ * replaced; 0: nothing.  A look with access(2): what counts is the attempt.
+ */
+static int
+path_write_error(const char *path, bool replace)
+{
+	char target[PATH_MAX], *slash;
+	struct stat st;
+
+	if (path[0] == '\0')
+		return ENOENT;
+	path_follow(path, target);
+	if (stat(target, &st) == 0) {
+		if (S_ISDIR(st.st_mode))
+			return EISDIR;
+		if (S_ISSOCK(st.st_mode))
+			return ENXIO;
+		if (access(target, W_OK) == 0)
+			return 0;
+		if (!replace || !S_ISREG(st.st_mode))
+			return errno;
+	} else if (errno != ENOENT) {
+		return errno;
+	}
+	slash = strrchr(target, '/');
+	if (slash == NULL)
+		snprintf(target, sizeof(target), ".");
+	else
+		slash[slash == target] = '\0';
+	return access(target, W_OK | X_OK) == -1 ? errno : 0;
 }
 
 /* Writes all of TEXT to FD.  Returns false with errno set. */
@@ -2433,6 +2438,18 @@ descriptors_fill(void)
 	}
 }
 
+/* Whether PATH may be executed; else errno is set. */
+static bool
+program_is_executable(const char *path)
+{
+	struct stat st;
+
+	if (access(path, X_OK) == -1 || stat(path, &st) == -1)
+		return false;
+	errno = EACCES;
+	return S_ISREG(st.st_mode);
+}
+
 /*
  * Finds PROGRAM as execvp(3) does: in PATH, if it has no slash.  Returns false
  * with errno set if there is none that may be executed.
@@ -2445,14 +2462,14 @@ program_find(const char *program, char path[PATH_MAX])
 
 	if (strchr(program, '/') != NULL) {
 		snprintf(path, PATH_MAX, "%s", program);
-		return access(path, X_OK) == 0;
+		return program_is_executable(path);
 	}
 	for (dirs = dirs != NULL ? dirs : "/usr/bin:/bin"; dirs != NULL;
 	     dirs = dirs[len] == ':' ? dirs + len + 1 : NULL) {
 		len = strcspn(dirs, ":");
 		snprintf(path, PATH_MAX, "%.*s/%s", len == 0 ? 1 : (int)len,
 		    len == 0 ? "." : dirs, program);
-		if (access(path, X_OK) == 0)
+		if (program_is_executable(path))
 			return true;
 	}
 	errno = ENOENT;
@@ -2622,23 +2639,6 @@ private_bases(const char *bases[PRIVATE_NBASES])
 	bases[3] = "/dev/shm";
 }
 
-/* Finds where it would be made. */
-static bool
-private_find_base(char dir[PATH_MAX])
-{
-	const char *bases[PRIVATE_NBASES];
-	size_t i;
-
-	private_bases(bases);
-	for (i = 0; i < PRIVATE_NBASES; i++) {
-		if (bases[i] != NULL &&
-		    private_base_error(bases[i], dir) == NULL &&
-		    access(dir, W_OK) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* Makes the private directory in DIR.  Returns false with errno set. */
 static bool
 private_make(const char *dir)
@@ -2662,32 +2662,49 @@ private_make(const char *dir)
 	return false;
 }
 
+/* Whether it could be made in DIR; else errno is set. */
+static bool
+private_could_make(const char *dir)
+{
+	return access(dir, W_OK | X_OK) == 0;
+}
+
 /*
- * Makes the private directory in the first of N BASES that is safe and
- * writable; NULL is skipped.  Returns false, with WHY not for each of them.
+ * Tries the bases that are safe, in turn, until MAKE succeeds in one, which DIR
+ * becomes.  Returns false, with WHY not for each of them.
  */
 static bool
-private_create(char *why, size_t size)
+private_find(
+    bool (*make)(const char *dir), char dir[PATH_MAX], char *why, size_t size)
 {
 	const char *bases[PRIVATE_NBASES];
-	char dir[PATH_MAX], shown[VALUE_SHOWN + 4];
+	char shown[VALUE_SHOWN + 4];
 	const char *error;
 	size_t i, len = 0;
 
-	private_remove();
 	private_bases(bases);
 	why[0] = '\0';
 	for (i = 0; i < PRIVATE_NBASES && len < size; i++) {
 		if (bases[i] == NULL)
 			continue;
 		error = private_base_error(bases[i], dir);
-		if (error == NULL && private_make(dir))
+		if (error == NULL && make(dir))
 			return true;
 		len += (size_t)snprintf(why + len, size - len, "%s%s: %s",
 		    len == 0 ? "" : "; ", quote(bases[i], shown),
 		    error != NULL ? error : strerror(errno));
 	}
 	return false;
+}
+
+/* Makes the private directory.  Returns false, with WHY. */
+static bool
+private_create(char *why, size_t size)
+{
+	char dir[PATH_MAX];
+
+	private_remove();
+	return private_find(private_make, dir, why, size);
 }
 
 /* Whether NAME in the private directory is still there. */
@@ -4068,18 +4085,27 @@ ask_once(int tty, const char *question, int *sig)
 	return wrong;
 }
 
+/* The terminal to ask on, or no return. */
+static int
+passphrase_terminal(void)
+{
+	int tty = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	if (tty == -1)
+		die("AUTOSSH_PASSPHRASE=ask: no terminal to ask on: %s",
+		    strerror(errno));
+	return tty;
+}
+
 /* Asks on the terminal, again after each signal that did not end autossh. */
 static void
 passphrase_ask(const char *destination)
 {
 	char question[VALUE_SHOWN + 64], shown[VALUE_SHOWN + 4];
 	const char *wrong;
-	int tty = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	int tty = passphrase_terminal();
 	int sig;
 
-	if (tty == -1)
-		die("AUTOSSH_PASSPHRASE=ask: no terminal to ask on: %s",
-		    strerror(errno));
 	snprintf(question, sizeof(question),
 	    "Passphrase or password for ssh to %s: ",
 	    quote(destination, shown));
@@ -6947,6 +6973,9 @@ main_print_setting(const struct setting *s, const struct settings *set,
 	if (member == &set->gatetime && c->background) {
 		number = 0;
 		origin = "command line";
+	} else if (member == &set->loglevel && set->debug) {
+		number = LOG_DEBUG;
+		origin = "environment";
 	} else if (member == &set->poll) {
 		number = t->poll_ms / 1000;
 		origin = t->poll_lowered ? "lowered" : origin;
@@ -6981,20 +7010,25 @@ main_check_start(const struct supervisor *s)
 	const struct passphrase_source *from = &s->settings->passphrase;
 	const struct forwards *f = &s->monitor.forwards;
 	char path[PATH_MAX], shown[VALUE_SHOWN + 4];
+	int error;
 
 	if (!program_find(ssh, path))
 		die("cannot run ssh \"%s\": %s", quote(ssh, shown),
 		    strerror(errno));
-	if (log != NULL && path_write_error(log) != 0)
+	if (s->cmd->action == CMDLINE_QUESTION)
+		return;
+	if (log != NULL && (error = path_write_error(log, false)) != 0)
 		die("cannot open log file \"%s\": %s", quote(log, shown),
-		    strerror(path_write_error(log)));
+		    strerror(error));
 	if (from->source == PASSPHRASE_FILE) {
 		secrets_open();
 		passphrase_check_file(from->argument);
+	} else if (from->source == PASSPHRASE_ASK) {
+		close(passphrase_terminal());
 	}
-	if (pid != NULL && path_write_error(pid) != 0)
+	if (pid != NULL && (error = path_write_error(pid, true)) != 0)
 		die("cannot write pid file \"%s\": %s", quote(pid, shown),
-		    strerror(path_write_error(pid)));
+		    strerror(error));
 	if (f->on && !f->auto_port && !f->echo &&
 	    !(address_is_free(&f->send_to) && address_is_free(&f->back_at)))
 		monitor_port_error(f, s->settings->port.port);
@@ -7008,12 +7042,15 @@ static int
 main_dry_run(struct supervisor *s)
 {
 	struct forwards *f = &s->monitor.forwards;
-	char dir[PATH_MAX] = "/tmp", *text;
+	bool supervised = s->cmd->action != CMDLINE_QUESTION;
+	char dir[PATH_MAX], why[TEXT_MAX / 2], *text;
 	size_t i;
 
 	main_check_start(s);
-	if (f->auto_port) {
-		(void)private_find_base(dir);
+	if (supervised && (f->auto_port || askpass_on(&s->askpass_server)) &&
+	    !private_find(private_could_make, dir, why, sizeof(why)))
+		die("cannot make private sockets: %s", why);
+	if (supervised && f->auto_port) {
 		snprintf(f->send_to.sa.un.sun_path, PRIVATE_PATH_MAX,
 		    "%.*s/autossh-XXXXXX/%s", (int)PRIVATE_MAX - 16, dir,
 		    PRIVATE_CONNECT);

@@ -275,7 +275,7 @@ places() {
 nowhere() {
 	nowhere_name=$1
 	shift
-	for flag in -N -fN; do
+	for flag in -N -fN --dry-run; do
 		fresh forward
 		# shellcheck disable=SC2086 # words
 		run AUTOSSH_PATH="$tmp/fakessh" "$@" exec:unshare \

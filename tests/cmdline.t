@@ -318,6 +318,9 @@ started_pids="$started_pids $holder"
 wait_for 10 '! "$TOOL" free "$port"'
 refused "^autossh: cannot use 127.0.0.1 ports $port and $((port + 1)): " \
     --dry-run -M "$port" h
+run AUTOSSH_LOGFILE=/nowhere/f --dry-run -G -M "$port" h
+is "$status $(sed -n '/^command: /p' "$dir/out")" "0 command: $FAKESSH -G h" \
+    "--dry-run: a question needs ssh alone"
 kill "$holder"
 mkdir -m 777 "$tmp/open"
 run TMPDIR="$tmp/open" --dry-run -N h
@@ -327,6 +330,30 @@ for file in LOGFILE PIDFILE; do
 	    --dry-run -M 0 h
 	refused "$tmp\": Is a directory" "AUTOSSH_$file=$tmp" --dry-run -M 0 h
 done
+refused "^autossh: cannot run ssh \"$tmp\": Permission denied" \
+    AUTOSSH_PATH="$tmp" --dry-run -M 0 h
+refused '^autossh: .*no terminal to ask on' \
+    run:session AUTOSSH_PASSPHRASE=ask --dry-run -M 0 h
+ln -s nowhere/target "$tmp/dangling"
+refused '/dangling": No such file' \
+    AUTOSSH_LOGFILE="$tmp/dangling" --dry-run -M 0 h
+"$TOOL" run -- socat "UNIX-LISTEN:$tmp/socket" - </dev/null >/dev/null 2>&1 &
+started_pids="$started_pids $!"
+wait_for 10 '[ -S "$tmp/socket" ]'
+refused '/socket": No such device' \
+    AUTOSSH_LOGFILE="$tmp/socket" --dry-run -M 0 h
+run AUTOSSH_DEBUG=1 --dry-run -M 0 h
+like "$(cat "$dir/out")" '^AUTOSSH_LOGLEVEL=7 \(environment\)$' \
+    "--dry-run: the level that DEBUG sets"
+# a file that may not be written is replaced
+if [ "$(id -u)" -eq 0 ]; then
+	skip "--dry-run: a pidfile that is replaced" "root may write everything"
+else
+	: >"$tmp/readonly"
+	chmod 444 "$tmp/readonly"
+	run AUTOSSH_PIDFILE="$tmp/readonly" --dry-run -M 0 h
+	is "$status" 0 "--dry-run: a pidfile that is replaced"
+fi
 refused '^autossh: .*AUTOSSH_POLL' AUTOSSH_POLL=x --dry-run h
 refused '^autossh: .*-M' --dry-run -M x h
 refused '^autossh: .*destination' --dry-run
