@@ -2184,6 +2184,7 @@ policy_changed_timeout(int64_t usual_ms, bool gone, int64_t round_trip_ms)
 
 /* A handler has no argument to pass the pipe in. */
 static int signal_pipe[2] = { -1, -1 };
+static bool is_service; /* a service manager has started autossh */
 
 /* The signals that end autossh or tell it something. */
 static const int signals_caught[] = { SIGTERM, SIGINT, SIGQUIT, SIGABRT, SIGHUP,
@@ -2361,14 +2362,25 @@ signals_wait(int fd, int timeout_ms)
 	return sig;
 }
 
+/* Whether SIG is how a service manager asks for the end: no failure then. */
+static bool
+signal_is_service_stop(int sig)
+{
+	return sig == SIGTERM && is_service;
+}
+
 /* Does what SIG, of signals_take(), is for; 0: nothing. */
 static void
 signals_act(int sig)
 {
-	if (sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU)
+	if (sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU) {
 		(void)raise(sig);
-	else if (sig != 0)
+	} else if (signal_is_service_stop(sig)) {
+		log_msg(LOG_INFO, "received signal to exit (%d)", sig);
+		exit(0);
+	} else if (sig != 0) {
 		die("received signal to exit (%d)", sig);
+	}
 }
 
 /* ---- terminal ------------------------------------------------------------ */
@@ -6697,7 +6709,6 @@ static void
 supervisor_event(struct supervisor *s, enum event event, int64_t now)
 {
 	enum want want = event_table[event].want;
-	bool service = s->notify.fd != -1 || s->settings->ntservice;
 
 	if (actions[s->state][event] == NULL)
 		return;
@@ -6712,8 +6723,7 @@ supervisor_event(struct supervisor *s, enum event event, int64_t now)
 		s->want = want;
 		s->status = event_table[event].status;
 	}
-	/* TERM is how a service manager asks for the end: no failure */
-	if (event == EV_EXIT && s->exit_signal == SIGTERM && service)
+	if (event == EV_EXIT && signal_is_service_stop(s->exit_signal))
 		s->status = 0;
 	if (s->want == WANT_EXIT)
 		notify_stopping(&s->notify);
@@ -7121,6 +7131,7 @@ main_open(struct supervisor *s)
 	timing_report(s->timing);
 	terminal_save(&s->terminal);
 	notify_open(&s->notify, main_pid);
+	is_service = s->notify.fd != -1 || s->settings->ntservice;
 	if (s->cmd->background || s->settings->ntservice || s->notify.fd != -1)
 		ssh_stderr_open(&s->ssh_stderr);
 	if (s->notify.fd != -1 || s->settings->statusfile != NULL)

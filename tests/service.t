@@ -151,6 +151,21 @@ kill -TERM "$pid"
 wait_exit
 is "$status $(cat "$dir/err")" "0 " "nobody listens: no word of it"
 
+# An autossh that is just being ended may still hold the port.
+free_port
+"$TOOL" run -- socat "TCP-LISTEN:$((port + 1)),bind=127.0.0.1" - \
+    </dev/null >/dev/null 2>&1 &
+holder=$!
+started_pids="$started_pids $holder"
+wait_for 10 '! "$TOOL" free "$port"'
+fresh forward
+start AUTOSSH_NTSERVICE=yes -M "$port" host
+sleep 1
+kill -TERM "$pid"
+wait_exit
+is "$status $(starts) $(cat "$dir/err")" "0 0 " "TERM while it waits for its port"
+kill "$holder"
+
 for where in relative/path vsock:2:1 "/$(printf '%0200d' 0)" ""; do
 	fresh forward
 	start NOTIFY_SOCKET="$where" AUTOSSH_FIRST_POLL=20 -N host
