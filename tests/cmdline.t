@@ -310,12 +310,7 @@ refused '^autossh: cannot run ssh "own-ssh": No such file' \
     AUTOSSH_PATH=own-ssh --dry-run -M 0 h
 refused "^autossh: AUTOSSH_PASSPHRASE=file:/nowhere/file: No such file" \
     AUTOSSH_PASSPHRASE=file:/nowhere/file --dry-run h
-free_port
-"$TOOL" run -- socat "TCP-LISTEN:$((port + 1)),bind=127.0.0.1" - \
-    </dev/null >/dev/null 2>&1 &
-holder=$!
-started_pids="$started_pids $holder"
-wait_for 10 '! "$TOOL" free "$port"'
+hold_port
 refused "^autossh: cannot use 127.0.0.1 ports $port and $((port + 1)): " \
     --dry-run -M "$port" h
 run AUTOSSH_LOGFILE=/nowhere/f --dry-run -G -M "$port" h

@@ -302,6 +302,16 @@ free_port() {
 	done
 }
 
+# hold_port: another process, $holder, listens on port + 1 of a free $port.
+hold_port() {
+	free_port
+	"$TOOL" run -- socat "TCP-LISTEN:$((port + 1)),bind=127.0.0.1" - \
+	    </dev/null >/dev/null 2>&1 &
+	holder=$!
+	started_pids="$started_pids $holder"
+	wait_for 10 '! "$TOOL" free "$port"'
+}
+
 # ---- running autossh
 
 fresh() {

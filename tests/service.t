@@ -152,12 +152,7 @@ wait_exit
 is "$status $(cat "$dir/err")" "0 " "nobody listens: no word of it"
 
 # An autossh that is just being ended may still hold the port.
-free_port
-"$TOOL" run -- socat "TCP-LISTEN:$((port + 1)),bind=127.0.0.1" - \
-    </dev/null >/dev/null 2>&1 &
-holder=$!
-started_pids="$started_pids $holder"
-wait_for 10 '! "$TOOL" free "$port"'
+hold_port
 fresh forward
 start AUTOSSH_NTSERVICE=yes -M "$port" host
 sleep 1
