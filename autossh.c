@@ -7132,7 +7132,7 @@ main_open(struct supervisor *s)
 	terminal_save(&s->terminal);
 	notify_open(&s->notify, main_pid);
 	is_service = s->notify.fd != -1 || s->settings->ntservice;
-	if (s->cmd->background || s->settings->ntservice || s->notify.fd != -1)
+	if (s->cmd->background || is_service)
 		ssh_stderr_open(&s->ssh_stderr);
 	if (s->notify.fd != -1 || s->settings->statusfile != NULL)
 		s->monitor.schedule.probing = true;
