@@ -948,30 +948,30 @@ path_follow(const char *path, char target[PATH_MAX])
 static int
 path_write_error(const char *path, bool replace)
 {
-	char target[PATH_MAX], *slash;
+	char resolved[PATH_MAX], *slash;
 	struct stat st;
 
 	if (path[0] == '\0')
 		return ENOENT;
-	path_follow(path, target);
-	if (stat(target, &st) == 0) {
+	path_follow(path, resolved);
+	if (stat(resolved, &st) == 0) {
 		if (S_ISDIR(st.st_mode))
 			return EISDIR;
 		if (S_ISSOCK(st.st_mode))
 			return ENXIO;
-		if (access(target, W_OK) == 0)
+		if (access(resolved, W_OK) == 0)
 			return 0;
 		if (!replace || !S_ISREG(st.st_mode))
 			return errno;
 	} else if (errno != ENOENT) {
 		return errno;
 	}
-	slash = strrchr(target, '/');
+	slash = strrchr(resolved, '/');
 	if (slash == NULL)
-		snprintf(target, sizeof(target), ".");
+		snprintf(resolved, sizeof(resolved), ".");
 	else
-		slash[slash == target] = '\0';
-	return access(target, W_OK | X_OK) == -1 ? errno : 0;
+		slash[slash == resolved] = '\0';
+	return access(resolved, W_OK | X_OK) == -1 ? errno : 0;
 }
 
 /* Writes all of TEXT to FD.  Returns false with errno set. */
