@@ -76,7 +76,9 @@ struct shared {
 	volatile pid_t pid;
 	volatile int64_t started_at;
 	volatile int two_at_once;
-	char back[128]; /* where the monitor listens */
+	volatile int loops; /* it has all forwardings that a test needs */
+	char back[128];     /* where the monitor listens */
+	char private[128];  /* autossh's directory, if it has made one */
 	pid_t pids[STARTS_MAX];
 };
 
@@ -177,7 +179,8 @@ relay_accept(struct relay *relays, int *n, int listener, const char *target)
 	r->in = accept(listener, NULL, NULL);
 	if (r->in == -1)
 		return;
-	if (*n == RELAYS_MAX || shared->traffic == TRAFFIC_REFUSE) {
+	if (*n == RELAYS_MAX || shared->traffic == TRAFFIC_REFUSE ||
+	    !shared->loops) {
 		close(r->in);
 		return;
 	}
@@ -265,6 +268,12 @@ ssh_main(int argc, char **argv)
 		}
 	}
 	memcpy(shared->back, target, sizeof(target));
+	if (listen_at[0] == '/') {
+		snprintf(shared->private, sizeof(shared->private), "%.*s",
+		    (int)(strrchr(listen_at, '/') - listen_at), listen_at);
+	}
+	/* autossh may leave its -R out, and then no test can pass */
+	shared->loops = listen_at[0] != '/' || target[0] != '\0';
 	shared->pid = getpid();
 	shared->started_at = now;
 	shared->pids[shared->starts % STARTS_MAX] = getpid();
@@ -281,7 +290,7 @@ ssh_main(int argc, char **argv)
 struct life {
 	pid_t pid;
 	char monitor[32];
-	bool chosen, echo, monitored;
+	bool private, echo, monitored;
 	int poll;
 	int maxstart; /* 0: no limit */
 	int tries;    /* as autossh must count them */
@@ -293,7 +302,7 @@ struct life {
 };
 
 static struct {
-	char dir[64], log[96], pidfile[96], status[96], tmp[96], memory[96];
+	char dir[64], log[96], pidfile[96], status[96], memory[96];
 	char self[PATH_MAX];
 	const char *autossh;
 	uint64_t seed, state;
@@ -719,8 +728,6 @@ autossh_exec(void)
 	setenv("AUTOSSH_PIDFILE", soak.pidfile, 1);
 	setenv("AUTOSSH_GATETIME", "0", 1);
 	setenv("SOAK_MEMORY", soak.memory, 1);
-	setenv("TMPDIR", soak.tmp, 1);
-	unsetenv("XDG_RUNTIME_DIR");
 	set_number("AUTOSSH_POLL", life.poll);
 	if (life.maxstart > 0)
 		set_number("AUTOSSH_MAXSTART", life.maxstart);
@@ -740,6 +747,7 @@ life_begin(void)
 	plan_healthy();
 	shared->starts = 0;
 	shared->pid = 0;
+	shared->private[0] = '\0';
 	life.poll = 1 + (int)pick(3);
 	life.maxstart = pick(6) == 0 ? 2 + (int)pick(60) : 0;
 	if (life.maxstart == 0 && pick(8) == 0)
@@ -748,7 +756,7 @@ life_begin(void)
 	life.monitored = true;
 	switch (pick(5)) {
 	case 0:
-		life.chosen = true;
+		life.private = true;
 		snprintf(life.monitor, sizeof(life.monitor), "auto");
 		break;
 	case 1:
@@ -772,31 +780,13 @@ life_begin(void)
 	soak.lives++;
 }
 
-static bool
-directory_empty(const char *path)
-{
-	struct dirent *e;
-	DIR *d = opendir(path);
-	bool empty = true;
-
-	if (d == NULL)
-		return false;
-	while ((e = readdir(d)) != NULL) {
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			empty = false;
-	}
-	closedir(d);
-	return empty;
-}
-
 /* After a SIGKILL: removes what autossh could not. */
 static void
 sweep(void)
 {
-	shell("rm -rf", soak.tmp);
+	if (shared->private[0] != '\0')
+		shell("rm -rf", shared->private);
 	unlink(soak.pidfile);
-	if (mkdir(soak.tmp, 0700) == -1)
-		violation("cannot remove what autossh has made");
 }
 
 /*
@@ -820,8 +810,8 @@ life_end(int one, int other)
 		violation("ssh %ld is left", (long)ssh);
 	if (access(soak.pidfile, F_OK) == 0)
 		violation("the pidfile is left");
-	if (!directory_empty(soak.tmp))
-		violation("a private directory is left");
+	if (shared->private[0] != '\0' && access(shared->private, F_OK) == 0)
+		violation("the directory %s is left", shared->private);
 	if (shared->two_at_once)
 		violation("two sshs were alive at once");
 	event("autossh %ld has ended", (long)pid);
@@ -1186,9 +1176,12 @@ do_bad_traffic(void)
 	struct expected x;
 	int64_t end = now_us() + PATIENCE;
 
-	if (!life.monitored || life.maxstart > 0)
+	if (!life.monitored || !shared->loops || life.maxstart > 0)
 		return;
-	shared->traffic = 1 + (int)pick(3);
+	/* a private monitor takes a refusal for a sign of life */
+	shared->traffic = TRAFFIC_SWALLOW + (int)pick(2);
+	if (!life.private && pick(3) == 0)
+		shared->traffic = TRAFFIC_REFUSE;
 	event("traffic fault %d", shared->traffic);
 	expect(&x);
 	x.known = false;
@@ -1232,10 +1225,10 @@ do_stubborn(void)
 static void
 do_clean_tmp(void)
 {
-	if (!life.chosen)
+	if (!life.private)
 		return;
 	event("the private directory is removed");
-	sweep();
+	shell("rm -rf", shared->private);
 	do_kill();
 }
 
@@ -1249,7 +1242,7 @@ do_settle(void)
 
 	event("all is quiet");
 	strangers_leave();
-	if (life.monitored) {
+	if (life.monitored && shared->loops) {
 		passed = log_count("]: connection ok");
 		do {
 			kill(life.pid, SIGHUP);
@@ -1436,11 +1429,9 @@ set_up(const char *self)
 	snprintf(soak.log, sizeof(soak.log), "%s/log", soak.dir);
 	snprintf(soak.pidfile, sizeof(soak.pidfile), "%s/pid", soak.dir);
 	snprintf(soak.status, sizeof(soak.status), "%s/status", soak.dir);
-	snprintf(soak.tmp, sizeof(soak.tmp), "%s/tmp", soak.dir);
 	snprintf(soak.memory, sizeof(soak.memory), "%s/memory", soak.dir);
 	fd = open(soak.memory, O_RDWR | O_CREAT, 0600);
-	if (mkdir(soak.tmp, 0700) == -1 || fd == -1 ||
-	    ftruncate(fd, sizeof(*shared)) == -1) {
+	if (fd == -1 || ftruncate(fd, sizeof(*shared)) == -1) {
 		perror(soak.dir);
 		exit(1);
 	}
