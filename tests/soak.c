@@ -8,7 +8,8 @@
  * this program as its ssh; what ssh is to do, and what became of it, stands in
  * memory that both share.  The driver then picks one event after the other by a
  * pseudo-random number: ssh dies or hangs, signals come, tests fail, strangers
- * call, the log is rotated, autossh is ended or killed.  It checks that
+ * call, the address of link SOAK_LINK changes, the log is rotated, autossh is
+ * ended or killed.  It checks that
  *
  *	never more than one ssh is alive,
  *	autossh lives until it is told to end, and ends as it should,
@@ -316,7 +317,7 @@ static struct {
 	int ends[8];
 	int64_t longest_late, lateness;
 	long memory_most, memory_growth; /* in KiB */
-	int strangers, most_starts;
+	int strangers, addresses, most_starts;
 } soak;
 
 static struct life life;
@@ -1232,6 +1233,33 @@ do_clean_tmp(void)
 	do_kill();
 }
 
+/* Another address: a test begins, and ends nothing. */
+static void
+do_network(void)
+{
+	static const char noticed[] = "]: network has changed, testing";
+	const char *link = getenv("SOAK_LINK");
+	int before = shared->starts, tests = log_count(noticed);
+	char command[128];
+
+	if (link == NULL || life.maxstart > 0)
+		return;
+	soak.addresses++;
+	snprintf(command, sizeof(command),
+	    "ip address flush dev %s && ip address add 192.0.2.%d/32 dev", link,
+	    1 + soak.addresses % 250);
+	event("another address");
+	shell(command, link);
+	if (life.monitored)
+		AWAIT(log_count(noticed) > tests,
+		    "no test begins though the network has changed");
+	else
+		sleep_us(1500 * MS);
+	must_live();
+	if (shared->starts != before || !process_alive(shared->pid))
+		violation("a change of the network has ended ssh");
+}
+
 /* When all is quiet: a test passes, and nothing is lost. */
 static void
 do_settle(void)
@@ -1375,6 +1403,7 @@ static const struct {
 	{ do_clean_tmp, 10, false },
 	{ do_settle, 20, false },
 	{ do_bad_traffic, 4, false },
+	{ do_network, 6, false },
 	{ do_stubborn, 1, false },
 	{ end_by_signal, 10, true },
 	{ end_by_ssh, 6, true },
@@ -1468,8 +1497,9 @@ summary(void)
 		? 0.0
 		: (double)soak.lateness / soak.checked_waits / MS,
 	    (double)soak.longest_late / MS, soak.prods);
-	printf("monitor: %d tests on demand passed, %d strangers\n", soak.tests,
-	    soak.strangers);
+	printf("monitor: %d tests on demand passed, %d strangers, %d changes "
+	       "of the network\n",
+	    soak.tests, soak.strangers, soak.addresses);
 	printf("memory: %ld KiB at most, growth %ld KiB, in %d looks; most "
 	       "starts of one autossh: %d\n",
 	    soak.memory_most, soak.memory_growth, soak.settled,
