@@ -10,59 +10,19 @@
 # lists are words:
 # shellcheck disable=SC2016,SC2034,SC2086,SC2154,SC2317
 
-if [ -z "${FAULTS_PLACE-}" ]; then
-	if [ "$(id -u)" -eq 0 ]; then
-		own=
-	else
-		own="-U --map-current-user --keep-caps"
-	fi
-	own="unshare $own -n -m -p --fork --kill-child --mount-proc"
-	FAULTS_PLACE=$(mktemp -d "${TMPDIR:-/tmp}/autossh-test.XXXXXX")
-	export FAULTS_PLACE
-	trap 'rmdir "$FAULTS_PLACE"' EXIT
-	if ! $own sh -c 'ip link set lo up && mount -t tmpfs t "$0" &&
-	    setpriv --version && socat -V' "$FAULTS_PLACE" >/dev/null 2>&1
-	then
-		echo "1..0 # SKIP no namespaces, ip, socat or setpriv here"
-		exit 0
-	fi
-	$own sh -c 'mount -t tmpfs t "$FAULTS_PLACE" && ip link set lo up &&
-	    TMPDIR=$FAULTS_PLACE sh "$0"' "$0"
-	exit
-fi
-
 TEST_LIMIT=${TEST_LIMIT:-900}
-. "${srcdir:-$(dirname "$0")/..}/tests/lib.sh"
-unset XDG_RUNTIME_DIR
-chmod 755 "$tmp"
-
-sshd_start || skip_all "$sshd_reason"
-sshd_down
+. "${srcdir:-$(dirname "$0")/..}/tests/networks.sh"
 
 # ---- three networks, and a tunnel through them
 
-# in_net HOLDER COMMAND...
-in_net() {
-	nsenter -n -t "$@"
-}
-
-# Starts a process that holds a new network; sets $holder.
-hold() {
-	unshare -n sleep 1000 </dev/null >/dev/null 2>&1 &
-	holder=$!
-	wait_for 20 '[ "$(readlink "/proc/$holder/ns/net")" != \
-	    "$(readlink /proc/self/ns/net)" ]' || give_up "no network"
-	in_net "$holder" ip link set lo up
-}
-
 # client 10.1.0.2 -- 10.1.0.1 router 10.2.0.1 -- 10.2.0.2 server
 networks() {
-	hold
-	client=$holder
-	hold
-	router=$holder
-	hold
-	server=$holder
+	network_new
+	client=$network
+	network_new
+	router=$network
+	network_new
+	server=$network
 	in_net "$router" ip link add c type veth peer name eth netns "$client"
 	in_net "$router" ip link add s type veth peer name eth netns "$server"
 	in_net "$router" sh -c 'ip addr add 10.1.0.1/24 dev c
@@ -78,35 +38,6 @@ networks() {
 # traffic 0: the router drops everything without a word; 1: it passes.
 traffic() {
 	in_net "$router" sh -c "echo $1 >/proc/sys/net/ipv4/ip_forward"
-}
-
-# The sshd of this fault; sets $sshd.
-server_up() {
-	nsenter -n -t "$server" "$sshd_program" -D -e -f "$dir/sshd_config" \
-	    </dev/null >/dev/null 2>>"$dir/sshd.log" &
-	sshd=$!
-	wait_for 20 'answers "$client" 10.2.0.2 22' ||
-	    give_up "sshd does not come up"
-}
-
-# Whether an sshd answers from network $1 at address $2, port $3.
-answers() {
-	[ "$(in_net "$1" timeout 3 socat -u \
-	    "TCP:$2:$3,connect-timeout=2,readbytes=4" - 2>/dev/null)" = SSH- ]
-}
-
-# Whether the tunnel passes.
-passes() {
-	answers "$client" 127.0.0.1 8022
-}
-
-# until_passes SECONDS: a look at a tunnel that hangs takes a while itself.
-until_passes() {
-	until_end=$(($(now) + $1 * 1000))
-	until passes; do
-		[ "$(now)" -lt "$until_end" ] || return 1
-		sleep 0.1
-	done
 }
 
 # All processes below process $1.
@@ -130,6 +61,10 @@ signal_sessions() {
 	done
 }
 
+server_up() {
+	server_start "$server" 10.2.0.2
+}
+
 server_down() {
 	sessions=$(below "$sshd")
 	kill -KILL "$sshd"
@@ -146,10 +81,6 @@ ssh_program=$SSH
 # as for start.  The tests come soon, so that the faults end soon.
 tunnel() {
 	networks
-	sed 's/^ListenAddress.*/ListenAddress 10.2.0.2/; s/^Port .*/Port 22/' \
-	    "$SSHD_DIR/sshd_config" >"$dir/sshd_config"
-	sed 's/^HostName .*/HostName 10.2.0.2/; s/^Port .*/Port 22/' \
-	    "$SSH_CONFIG" >"$dir/ssh_config"
 	server_up
 	AUTOSSH_PATH=$ssh_program
 	export AUTOSSH_PATH

@@ -10,56 +10,20 @@
 # lists are words:
 # shellcheck disable=SC2016,SC2034,SC2086,SC2154,SC2317
 
-if [ -z "${NETWORK_PLACE-}" ]; then
-	if [ "$(id -u)" -eq 0 ]; then
-		own=
-	else
-		own="-U --map-current-user --keep-caps"
-	fi
-	own="unshare $own -n -m -p --fork --kill-child --mount-proc"
-	NETWORK_PLACE=$(mktemp -d "${TMPDIR:-/tmp}/autossh-test.XXXXXX")
-	export NETWORK_PLACE
-	trap 'rmdir "$NETWORK_PLACE"' EXIT
-	if ! $own sh -c 'ip link set lo up && mount -t tmpfs t "$0" &&
-	    ip link add name two type veth peer name three &&
-	    setpriv --version && socat -V' "$NETWORK_PLACE" >/dev/null 2>&1
-	then
-		echo "1..0 # SKIP no namespaces, ip, socat or setpriv here"
-		exit 0
-	fi
-	$own sh -c 'mount -t tmpfs t "$NETWORK_PLACE" && ip link set lo up &&
-	    TMPDIR=$NETWORK_PLACE sh "$0"' "$0"
-	exit
-fi
-
-. "${srcdir:-$(dirname "$0")/..}/tests/lib.sh"
-unset XDG_RUNTIME_DIR
-chmod 755 "$tmp"
-
-sshd_start || skip_all "$sshd_reason"
-sshd_down
+. "${srcdir:-$(dirname "$0")/..}/tests/networks.sh"
 
 testing="network has changed, testing the connection"
 starting="network has changed, starting ssh"
 
 # ---- two networks, and a tunnel from one to the other
 
-# hold: starts a process that holds a new network; sets $holder.
-hold() {
-	unshare -n sleep 1000 </dev/null >/dev/null 2>&1 &
-	holder=$!
-	wait_for 20 '[ "$(readlink "/proc/$holder/ns/net")" != \
-	    "$(readlink /proc/self/ns/net)" ]' || give_up "no network"
-	nsenter -n -t "$holder" ip link set lo up
-}
-
 # client eth 10.1.0.2 -- 10.1.0.1 eth server.  That a link is up is known up to a
 # second later.
 networks() {
-	hold
-	client=$holder
-	hold
-	server=$holder
+	network_new
+	client=$network
+	network_new
+	server=$network
 	on_server ip link add eth type veth peer name eth netns "$client"
 	on_server sh -c 'ip addr add 10.1.0.1/24 dev eth; ip link set eth up'
 	on_client sh -c 'ip addr add 10.1.0.2/24 dev eth; ip link set eth up'
@@ -69,27 +33,11 @@ networks() {
 }
 
 on_client() {
-	nsenter -n -t "$client" "$@"
+	in_net "$client" "$@"
 }
 
 on_server() {
-	nsenter -n -t "$server" "$@"
-}
-
-# Whether the tunnel passes.
-passes() {
-	[ "$(on_client timeout 3 socat -u \
-	    TCP:127.0.0.1:8022,connect-timeout=2,readbytes=4 - \
-	    2>/dev/null)" = SSH- ]
-}
-
-# until_passes SECONDS: a look at a tunnel that hangs takes a while itself.
-until_passes() {
-	until_end=$(($(now) + $1 * 1000))
-	until passes; do
-		[ "$(now)" -lt "$until_end" ] || give_up "the tunnel stays down"
-		sleep 0.1
-	done
+	in_net "$server" "$@"
 }
 
 wrapper=
@@ -99,14 +47,7 @@ settings=
 # started with $settings, by $wrapper; the words are ssh's.
 tunnel() {
 	networks
-	sed 's/^ListenAddress.*/ListenAddress 10.1.0.1/; s/^Port .*/Port 22/' \
-	    "$SSHD_DIR/sshd_config" >"$dir/sshd_config"
-	sed 's/^HostName .*/HostName 10.1.0.1/; s/^Port .*/Port 22/' \
-	    "$SSH_CONFIG" >"$dir/ssh_config"
-	on_server "$sshd_program" -D -e -f "$dir/sshd_config" \
-	    </dev/null >/dev/null 2>>"$dir/sshd.log" &
-	wait_for 20 'on_client socat -u TCP:10.1.0.1:22,readbytes=4 - \
-	    >/dev/null 2>&1' || give_up "sshd does not come up"
+	server_start "$server" 10.1.0.1
 	AUTOSSH_PATH=$SSH
 	export AUTOSSH_PATH
 	# the status file makes the first test come early
@@ -161,7 +102,7 @@ address_changed() {
 	changed=$(now)
 	on_client sh -c 'ip addr del 10.1.0.2/24 dev eth
 	    ip addr add 10.1.0.77/24 dev eth'
-	until_passes 60
+	must "the tunnel stays down" until_passes 60
 	took=$(($(now) - changed))
 	must "no line says that the network has changed" log_has "$testing"
 	must "the test has not failed" log_has "port down, restarting ssh"
@@ -197,7 +138,7 @@ cable_out() {
 	    "$(log_count "$starting")" -eq 0 ]
 	changed=$(now)
 	on_server ip link set eth up
-	until_passes 60
+	must "the tunnel stays down" until_passes 60
 	took=$(($(now) - changed))
 	must "no line says why" log_has "$starting"
 	must "it took $took ms" [ "$took" -lt 20000 ]
@@ -308,7 +249,7 @@ flapping() {
 	took=$(($(now) - begin))
 	tests=$(log_text | grep -c "^network has changed, ")
 	must "$tests tests in $took ms" [ "$tests" -le $((took / 2000 + 1)) ]
-	until_passes 60
+	must "the tunnel stays down" until_passes 60
 	outcome ok
 }
 
