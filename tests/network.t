@@ -338,6 +338,28 @@ bridges() {
 	outcome ok
 }
 
+# Messages of the kernel that are lost are as good as read.
+overflow() {
+	tunnel -N server
+	kill -STOP "$pid"
+	on_client sh -c 'n=0
+	    while [ "$n" -lt 100 ]; do
+		n=$((n + 1))
+		ip link add "a$n" type veth peer name "b$n"
+		ip link set "a$n" up; ip link set "b$n" up
+	    done
+	    ip addr add 10.1.0.99/24 dev eth'
+	on_client awk '$2 == 0 && $9 > 0 { lost = 1 } END { exit !lost }' \
+	    /proc/net/netlink || outcome "skip no message is lost"
+	kill -CONT "$pid"
+	must "no test" wait_log "$testing"
+	must "it does not pass" wait_log "connection ok" 2
+	on_client ip addr add 10.1.0.98/24 dev eth
+	must "no other change is noticed" wait_log "connection ok" 3
+	one_ssh
+	outcome ok
+}
+
 # Where the kernel refuses the socket, all else is as before.
 refused() {
 	"${CC:-cc}" -o "$dir/refuse" "$tmp/refuse.c" 2>/dev/null ||
@@ -399,7 +421,7 @@ END_OF_C
 
 cases="address_changed link_down cable_out waiting waiting_as_nobody no_change
     second_interface tentative flapping session unmonitored logging_in
-    containers bridges refused idle"
+    containers bridges overflow refused idle"
 for name in ${CASES:-$cases}; do
 	fresh
 	free_port

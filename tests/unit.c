@@ -1460,6 +1460,29 @@ test_network_run(void)
 	is_int(network_gone_since(&n, 5000), false, "one had gone before");
 }
 
+/* A jump of the clock wakes autossh once. */
+static void
+test_network_clock(void)
+{
+	struct waitset set = { .until = NEVER };
+	struct network n = { .route_fd = -1, .compare_due = NEVER };
+	uint64_t expired = 1;
+	int fds[2];
+
+	if (pipe_open(fds) == -1 ||
+	    write(fds[1], &expired, sizeof(expired)) != sizeof(expired))
+		exit(1);
+	n.suspended_ms = suspended_ms();
+	n.clock_fd = fds[0];
+	network_prepare(&n, &set);
+	set.fds[0].revents = POLLIN;
+	is_int(network_run(&n, &set, 1000), EV_NONE, "that is no resume");
+	is_int(read(fds[0], &expired, sizeof(expired)), -1,
+	    "and it does not wake us again");
+	close(fds[0]);
+	close(fds[1]);
+}
+
 /* When messages come, addresses are compared after a pause, or a second. */
 static void
 test_network_messages(void)
@@ -2958,6 +2981,7 @@ main(void)
 	test_ifaddress_usable();
 	test_network_compare();
 	test_network_run();
+	test_network_clock();
 	test_network_messages();
 	test_policy_changed_timeout();
 	test_forwards();
