@@ -3427,19 +3427,6 @@ monitor_reset(struct monitor *m)
 	m->schedule.next_due = NEVER;
 }
 
-/* Has a test that is no probe begin now; a probe under way makes room. */
-static void
-monitor_test_now(struct monitor *m, int64_t now)
-{
-	struct schedule *sc = &m->schedule;
-
-	if (sc->next_due == NEVER && m->test.phase == TEST_NONE)
-		return;
-	sc->first_due = earlier(sc->first_due, now);
-	if (m->test.phase == TEST_NONE)
-		sc->next_due = now;
-}
-
 /*
  * Has a test with timeout TIMEOUT_MS begin now, because something has happened.
  * One that is under way goes on for as long as the new one might take, as the
@@ -3828,6 +3815,23 @@ monitor_sees_login(struct monitor *m)
 	if (!m->logged_in && m->forwards.auto_port)
 		m->logged_in = private_has(PRIVATE_CONNECT);
 	return m->logged_in;
+}
+
+/*
+ * Has a test begin now.  It is no probe, and a probe under way makes room,
+ * unless ssh is still logging in: that is no failure.
+ */
+static void
+monitor_test_now(struct monitor *m, int64_t now)
+{
+	struct schedule *sc = &m->schedule;
+
+	if (sc->next_due == NEVER && m->test.phase == TEST_NONE)
+		return;
+	if (!m->forwards.auto_port || monitor_sees_login(m))
+		sc->first_due = earlier(sc->first_due, now);
+	if (m->test.phase == TEST_NONE)
+		sc->next_due = now;
 }
 
 /*

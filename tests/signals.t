@@ -111,6 +111,17 @@ wait_for 10 '"$TOOL" connects $port'
 kill -HUP "$pid"
 check "HUP: a test that fails is one" wait_log "port down, restarting ssh"
 stop
+fresh
+echo "await $dir/go forward; hang" >"$dir/plan"
+start AUTOSSH_POLL=600 host
+wait_starts 1
+kill -HUP "$pid"
+kill -USR2 "$pid"
+wait_match "^status: "
+touch "$dir/go"
+check "HUP, ssh is logging in: it does so" wait_log "connection ok"
+is "$(starts)" 1 "HUP, ssh is logging in: no restart"
+stop
 
 running -M 0
 kill -HUP "$pid"
