@@ -302,14 +302,16 @@ free_port() {
 	done
 }
 
-# hold_port: another process, $holder, listens on port + 1 of a free $port.
+# hold_port: another process, $holder, listens on port + 1 of a free $port.  To
+# look by binding it would be in its way.
 hold_port() {
 	free_port
-	"$TOOL" run -- socat "TCP-LISTEN:$((port + 1)),bind=127.0.0.1" - \
-	    </dev/null >/dev/null 2>&1 &
+	"$TOOL" run -- socat -dd "TCP-LISTEN:$((port + 1)),bind=127.0.0.1" - \
+	    </dev/null >/dev/null 2>"$tmp/holder.$port" &
 	holder=$!
 	started_pids="$started_pids $holder"
-	wait_for 10 '! "$TOOL" free "$port"'
+	wait_for 10 'grep -q "listening on" "$tmp/holder.$port"' ||
+	    bail_out "no port is held: $(cat "$tmp/holder.$port")"
 }
 
 # ---- running autossh
