@@ -74,6 +74,7 @@ struct shared {
 
 	/* what became of it */
 	volatile int starts;
+	volatile int listens; /* the last start whose forwardings are there */
 	volatile pid_t pid;
 	volatile int64_t started_at;
 	volatile int two_at_once;
@@ -222,6 +223,7 @@ forward(const char *listen_at, const char *target)
 
 	if (listen_at[0] != '\0')
 		listener = socket_at(listen_at, true);
+	shared->listens = my_number;
 	for (;;) {
 		set[0].fd = listener;
 		set[0].events = POLLIN;
@@ -747,6 +749,7 @@ life_begin(void)
 	memset(&life, 0, sizeof(life));
 	plan_healthy();
 	shared->starts = 0;
+	shared->listens = 0;
 	shared->pid = 0;
 	shared->private[0] = '\0';
 	life.poll = 1 + (int)pick(3);
@@ -1098,6 +1101,8 @@ do_noise(void)
 		SIGCONT };
 	int i, before = shared->starts, n = 1 + (int)pick(20);
 
+	/* a test of a port that nobody listens on fails */
+	AWAIT(shared->listens == before, "ssh does not listen");
 	event("%d signals that change nothing", n);
 	for (i = 0; i < n; i++) {
 		kill(life.pid, sigs[pick(COUNT(sigs))]);
@@ -1244,6 +1249,7 @@ do_network(void)
 
 	if (link == NULL || life.maxstart > 0)
 		return;
+	AWAIT(shared->listens == before, "ssh does not listen");
 	soak.addresses++;
 	snprintf(command, sizeof(command),
 	    "ip address flush dev %s && ip address add 192.0.2.%d/32 dev", link,
