@@ -19,8 +19,6 @@
  *			SIGKILL; prints when, as NS
  */
 
-#include "config.h"
-
 #include <sys/types.h>
 #include <sys/wait.h>
 

@@ -10,7 +10,7 @@
 # often the short measurements are repeated, BENCH_HERD (400) how many instances
 # lose their ssh at once.  Numbers are medians.  Keep the machine quiet.
 #
-# shellcheck disable=SC2016,SC2317
+# shellcheck disable=SC2016,SC2086,SC2317
 
 set -u
 source_dir=$(cd "$(dirname "$0")/.." && pwd)
@@ -98,12 +98,18 @@ launched() {
 }
 
 # restarted WHO COMMAND...: microseconds from the death of an ssh to the next.
+# Only the second start comes at once.
 restarted() {
 	restarted_who=$1
 	shift
 	plain_start
-	AUTOSSH_MAXSTART=18 BENCH_EXIT=255 "$@"
-	awk '$1 == "S" && NR > 1 { print ($2 - e) / 1000 } $1 == "E" { e = $2 }' \
+	for _ in 1 2 3 4 5 6; do
+		AUTOSSH_MAXSTART=2 BENCH_EXIT=255 "$@"
+		echo next >>"$BENCH_RECORD"
+	done
+	awk '$1 == "S" && e { print ($2 - e) / 1000 }
+	    $1 == "E" { e = $2 }
+	    $1 == "next" { e = 0 }' \
 	    "$BENCH_RECORD" >>"$tmp/restart-$restarted_who"
 }
 
@@ -117,10 +123,9 @@ while [ "$round" -lt "$rounds" ]; do
 	done
 	launched bare "$bench" host
 	launched shell /bin/sh -c '"$0" host; exit' "$bench"
-	restarted bare "$bench" --loop 18 "$bench"
+	restarted bare "$bench" --loop 2 "$bench"
 done
-restarted shell /bin/sh -c "for i in 1 2 3 4; do \"\$0\" host; sleep 1; done" \
-    "$bench"
+restarted shell /bin/sh -c '"$0" host; sleep 1; "$0" host' "$bench"
 unset BENCH_RECORD AUTOSSH_GATETIME AUTOSSH_POLL
 
 # ---- at rest
@@ -216,9 +221,8 @@ for round in 1 2 3; do
 		free_port
 		start "exec:$(program_of "$who")" AUTOSSH_FIRST_POLL=2 \
 		    AUTOSSH_POLL=2 -M "$port" host
-		wait_starts 3
+		wait_starts 2
 		measured detect "$who" "$(($(started_at 2) - $(started_at 1)))"
-		measured detect "$who" "$(($(started_at 3) - $(started_at 2)))"
 		stop
 	done
 done
@@ -276,6 +280,130 @@ for round in 1 2 3; do
 	herded shell /bin/sh -c "$shell_loop" "$bench"
 done
 
+# ---- a real server that is away, or does not know the key
+
+fleet=40
+fleet_limit=150 # seconds to be back in
+
+# fleet_up: how many of the clients have logged in: they listen then.
+fleet_up() {
+	awk -v path="$dir/s" '$4 == "00010000" && index($8, path) == 1 { n++ }
+	    END { print n + 0 }' /proc/net/unix
+}
+
+# supervised LOG WORD...: one supervisor of the real ssh more, $who, for the end
+# of whose life supervised_end waits.
+supervised() {
+	supervised_log=$1
+	shift
+	case $who in
+	shell)
+		set -- /bin/sh -c 'while :; do "$0" "$@"; sleep 1; done' \
+		    "$SSH" "$@" ;;
+	*)
+		set -- "$(program_of "$who")" -M 0 "$@" ;;
+	esac
+	AUTOSSH_PATH=$SSH AUTOSSH_LOGFILE=$supervised_log AUTOSSH_GATETIME=0 \
+	    "$TOOL" run -- "$@" </dev/null >/dev/null 2>&1 &
+	supervised_pids="$supervised_pids $!"
+	started_pids="$started_pids $!"
+}
+
+# The sshs of a loop in sh end with the server.
+supervised_end() {
+	kill -TERM $supervised_pids
+	server_gone
+	for pid in $supervised_pids; do
+		wait "$pid"
+		forget "$pid"
+	done 2>/dev/null
+}
+
+server_gone() {
+	sessions=$(sshd_sessions)
+	sshd_down
+	kill -KILL $sessions 2>/dev/null
+}
+
+# The fleet loses its server for 15 s, which then takes few logins at a time.
+fleet_back() {
+	fresh
+	supervised_pids=
+	sed -i 's/^MaxStartups .*/MaxStartups 100/' "$SSHD_DIR/sshd_config"
+	sshd_up || bail_out "$sshd_reason"
+	n=0
+	while [ "$n" -lt "$fleet" ]; do
+		n=$((n + 1))
+		supervised /dev/null -N -F "$SSH_CONFIG" \
+		    -o StreamLocalBindUnlink=yes \
+		    -L "$dir/s$n:127.0.0.1:$SSHD_PORT" server
+	done
+	wait_for 120 '[ "$(fleet_up)" = "$fleet" ]' ||
+	    bail_out "only $(fleet_up) of $fleet clients log in"
+	sleep 12
+	server_gone
+	sleep 15
+	sed -i 's/^MaxStartups .*/MaxStartups 2:50:6/' "$SSHD_DIR/sshd_config"
+	"$sshd_program" -D -f "$SSHD_DIR/sshd_config" </dev/null \
+	    >/dev/null 2>&1 &
+	SSHD_PID=$!
+	started_pids="$started_pids $SSHD_PID"
+	begin=$(now)
+	half=
+	while back=$(fleet_up)
+	    [ "$back" -lt "$fleet" ] &&
+	    [ $(($(now) - begin)) -lt $((fleet_limit * 1000)) ]; do
+		[ -n "$half" ] || [ "$back" -lt $((fleet / 2)) ] ||
+		    half=$(($(now) - begin))
+		sleep 0.2
+	done
+	took=$(($(now) - begin))
+	measured half "$who" "${half:-$took}"
+	measured all "$who" "$took"
+	supervised_end
+}
+
+# A wrong key for 40 s, and 13 logins with a good one from the same address.
+wrong_key() {
+	fresh
+	supervised_pids=
+	sed -i 's/^MaxStartups .*/MaxStartups 100/' "$SSHD_DIR/sshd_config"
+	sshd_up || bail_out "$sshd_reason"
+	ssh-keygen -q -t ed25519 -N '' -f "$dir/wrong"
+	sed "s|^IdentityFile .*|IdentityFile $dir/wrong|" "$SSH_CONFIG" \
+	    >"$dir/config"
+	: >"$SSHD_DIR/log"
+	supervised /dev/null -N -F "$dir/config" server
+	refused=0
+	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13; do
+		sleep 3
+		"$SSH" -F "$SSH_CONFIG" -o BatchMode=yes server true \
+		    </dev/null >/dev/null 2>&1 || refused=$((refused + 1))
+	done
+	measured wrong "$who" \
+	    "$(grep -c '^Failed publickey\|^Connection closed by auth' \
+		"$SSHD_DIR/log")"
+	measured refused "$who" "$refused"
+	supervised_end
+}
+
+if sshd_start; then
+	sshd_down
+	say "a real server that is away"
+	for who in $contenders shell; do
+		fleet_back
+	done
+	if "$sshd_program" -T -f "$SSHD_DIR/sshd_config" |
+	    grep -q '^persourcepenalties crash'; then
+		say "a real server that does not know the key"
+		for who in $contenders shell; do
+			wrong_key
+		done
+	fi
+else
+	say "$sshd_reason"
+fi
+
 # ---- size
 
 stripped() {
@@ -303,7 +431,7 @@ row() {
 	done | awk -v divisor="$2" -v format="$3" -v text="$4" '
 	{ v[NR] = $1 }
 	END {
-		printf "%-46s", text
+		printf "%-48s", text
 		for (i = 1; i <= 4; i++)
 			if (v[i] == "-")
 				printf "%10s", "-"
@@ -322,7 +450,7 @@ $(date +%Y-%m-%d), $(uname -sm), $(getconf _NPROCESSORS_ONLN) processors, $(
 $("$AUTOSSH" -V), $([ ! -x "$reference" ] || "$reference" -V), medians
 
 END
-printf '%-46s%10s%10s%10s%10s%8s\n' '' autossh original 'bare loop' 'sh loop' ratio
+printf '%-48s%10s%10s%10s%10s%8s\n' '' autossh original 'bare loop' 'sh loop' ratio
 row launch 1 %.0f 'exec to exec of ssh, us'
 row restart 1 %.0f 'death of ssh to exec of the next, us'
 row detect 1000 %.2f 'POLL=2: a swallowing tunnel is found, s'
@@ -334,6 +462,10 @@ row wakeups 1 %d 'wake-ups in a test'
 row hour 1 %d 'wake-ups in an hour of rest (POLL=600)'
 row herd 1 %d "$herd lose their ssh: all are back, ms"
 row herdcpu 1 %d '  processor time of each, us'
+row half 1000 %.0f "$fleet real clients, server away 15 s: half back, s"
+row all 1000 %.0f "  all back, s ($fleet_limit: they are not)"
+row wrong 1 %d 'wrong key for 40 s (from OpenSSH 9.8): logins'
+row refused 1 %d '  of 13 logins with a good key, refused'
 row size 1024 %.0f 'size of the program, KiB'
 row static 1024 %.0f '  static, with musl, KiB'
 cat <<END
