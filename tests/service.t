@@ -344,7 +344,7 @@ if ! command -v systemd-analyze >/dev/null; then
 	done
 	done_testing
 fi
-is "$(systemd-analyze verify "$units/autossh@.service" 2>&1)" "" \
+is "$(systemd-analyze verify --man=no "$units/autossh@.service" 2>&1)" "" \
     "autossh@.service: systemd-analyze verify"
 if systemd-analyze security --help | grep -q -e --threshold; then
 	exposure() {
