@@ -354,6 +354,7 @@ check "tmux on the server: the remote shell answers" answers remote 1
 inner_pid=$(LC_ALL=C.UTF-8 tmux -S "$dir/inner" display-message -p '#{pid}')
 started_pids="$started_pids $inner_pid"
 types 'kept=yes'
+answers remote 2 # it has read that
 for session in $(sshd_sessions); do
 	kill -KILL "$session" 2>/dev/null
 done
