@@ -42,7 +42,12 @@ config config_two_keys one two
 config config_two_secrets one three
 
 # begin: a case with the real ssh.
+# A new sshd, where the last one has begun to count failed logins against us.
 begin() {
+	if grep -q penalt "$SSHD_DIR/log"; then
+		sshd_down
+		sshd_up
+	fi
 	fresh
 	AUTOSSH_PATH=$SSH
 	AUTOSSH_GATETIME=0
