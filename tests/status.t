@@ -422,10 +422,11 @@ script() {
 writes() {
 	fresh
 	script "$2"
-	start AUTOSSH_PIDFILE="$dir/pid" AUTOSSH_PATH="$dir/ssh" -f -M 0 -N host
+	start AUTOSSH_PATH="$dir/ssh" -f -M 0 -N host
 	wait_exit
 	is "$status" 0 "$1: -f"
-	read -r background <"$dir/pid"
+	background=$(sed -n 's/.* autossh\[\([0-9]*\)\]: starting ssh .*/\1/p' \
+	    "$dir/log") # its pidfile may have gone
 	ssh=$(log_text | sed -n 's/^ssh child pid is //p')
 	started_pids="$started_pids $ssh"
 	pid=$background
