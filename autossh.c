@@ -905,37 +905,61 @@ path_is_safe(const char *path)
 }
 
 /*
+ * Sets PARENT to the resolved directory that PATH is in.  Returns false with
+ * errno set if there is none.
+ */
+static bool
+path_parent(const char *path, char parent[PATH_MAX])
+{
+	char name[PATH_MAX] = ".";
+	const char *slash = strrchr(path, '/');
+
+	if (slash != NULL)
+		snprintf(name, sizeof(name), "%.*s",
+		    slash == path ? 1 : (int)(slash - path), path);
+	return realpath(name, parent) != NULL;
+}
+
+/* Whether PATH is that of an open descriptor (/dev/fd is a link to procfs). */
+static bool
+path_is_procfs(const char *path)
+{
+	return strncmp(path, "/proc/", 6) == 0 ||
+	       strncmp(path, "/dev/fd/", 8) == 0;
+}
+
+/*
  * Follows PATH, while it is a symbolic link, to the file that it names, and
  * writes that name into TARGET; but only links that nobody but root and we can
- * make or change.  Else TARGET is PATH.
+ * make or change.  Else TARGET is PATH.  "pipe:[4711]", as procfs has it, is no
+ * name: that link stays.
  */
 static void
 path_follow(const char *path, char target[PATH_MAX])
 {
 	char link[PATH_MAX], dir[PATH_MAX];
 	struct stat st;
-	const char *slash;
+	bool absolute;
 	ssize_t n;
 	int i;
 
 	snprintf(target, PATH_MAX, "%s", path);
 	for (i = 0; i < LINKS_MAX; i++) {
+		if (lstat(target, &st) == -1 || !S_ISLNK(st.st_mode))
+			return;
+		/* what root or we own there, others cannot replace now */
+		if (!owner_is_trusted(st.st_uid) || !path_parent(target, dir) ||
+		    !path_is_safe(dir))
+			break;
 		n = readlink(target, link, sizeof(link) - 1);
 		if (n <= 0)
-			return; /* no link, or nothing */
+			break;
 		link[n] = '\0';
-		if (lstat(target, &st) == -1 || !owner_is_trusted(st.st_uid))
-			break;
-		slash = strrchr(target, '/');
-		if (slash == NULL)
-			snprintf(target, PATH_MAX, ".");
-		else
-			target[slash == target ? 1 : slash - target] = '\0';
-		if (realpath(target, dir) == NULL || !path_is_safe(dir))
-			break;
-		if (snprintf(target, PATH_MAX, "%s%s%s",
-			link[0] == '/' ? "" : dir, link[0] == '/' ? "" : "/",
-			link) >= PATH_MAX)
+		absolute = link[0] == '/';
+		if (!absolute && path_is_procfs(target))
+			return;
+		if (snprintf(target, PATH_MAX, "%s%s%s", absolute ? "" : dir,
+			absolute ? "" : "/", link) >= PATH_MAX)
 			break;
 	}
 	snprintf(target, PATH_MAX, "%s", path);
@@ -948,7 +972,7 @@ path_follow(const char *path, char target[PATH_MAX])
 static int
 path_write_error(const char *path, bool replace)
 {
-	char resolved[PATH_MAX], *slash;
+	char resolved[PATH_MAX], dir[PATH_MAX];
 	struct stat st;
 
 	if (path[0] == '\0')
@@ -966,12 +990,9 @@ path_write_error(const char *path, bool replace)
 	} else if (errno != ENOENT) {
 		return errno;
 	}
-	slash = strrchr(resolved, '/');
-	if (slash == NULL)
-		snprintf(resolved, sizeof(resolved), ".");
-	else
-		slash[slash == resolved] = '\0';
-	return access(resolved, W_OK | X_OK) == -1 ? errno : 0;
+	if (!path_parent(resolved, dir) || access(dir, W_OK | X_OK) == -1)
+		return errno;
+	return 0;
 }
 
 /* Writes all of TEXT to FD.  Returns false with errno set. */
@@ -1109,18 +1130,24 @@ static struct {
 } logger = { .level = LOG_INFO, .stderr_fd = 2, .fd = -1, .syslog_fd = -1 };
 
 /*
- * Opens the log file with FLAGS besides.  Returns a descriptor, or -1 with
- * errno set; ENXIO: it is a FIFO that nobody reads yet.
+ * Opens the log file.  Who may write to its directory must not make us write
+ * elsewhere, by a link of either kind.  Returns a descriptor, or -1 with errno
+ * set; ENXIO: it is a FIFO that nobody reads yet.
  */
 static int
-log_file_open(const char *path, int flags)
+log_file_open(const char *path)
 {
+	char resolved[PATH_MAX], dir[PATH_MAX];
 	struct stat st;
-	int fd = open(path,
-	    O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK | O_CLOEXEC |
-		flags,
-	    0666);
+	int fd;
 
+	path_follow(path, resolved);
+	if (!path_parent(resolved, dir))
+		return -1;
+	fd = open(resolved,
+	    O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK | O_CLOEXEC |
+		(path_is_procfs(resolved) ? 0 : O_NOFOLLOW),
+	    0666);
 	if (fd == -1)
 		return -1;
 	if (fstat(fd, &st) == -1 ||
@@ -1128,6 +1155,11 @@ log_file_open(const char *path, int flags)
 		!S_ISCHR(st.st_mode))) {
 		fd_close(&fd);
 		errno = EOPNOTSUPP;
+		return -1;
+	}
+	if (S_ISREG(st.st_mode) && st.st_nlink > 1 && !path_is_safe(dir)) {
+		fd_close(&fd);
+		errno = EMLINK;
 		return -1;
 	}
 	logger.rotates = S_ISREG(st.st_mode);
@@ -1138,13 +1170,11 @@ log_file_open(const char *path, int flags)
 
 /*
  * Opens the log again if it was renamed or removed, or if it is a FIFO that
- * nobody read before.  Who may write to its directory must not make us write
- * elsewhere.
+ * nobody read before.
  */
 static void
 log_file_follow(void)
 {
-	char resolved[PATH_MAX];
 	struct stat st;
 	int fd;
 
@@ -1153,8 +1183,7 @@ log_file_follow(void)
 	    (!S_ISREG(st.st_mode) ||
 		(st.st_dev == logger.dev && st.st_ino == logger.ino)))
 		return;
-	path_follow(logger.path, resolved);
-	fd = log_file_open(resolved, O_NOFOLLOW);
+	fd = log_file_open(logger.path);
 	if (fd == -1)
 		return;
 	fd_close(&logger.fd);
@@ -1367,7 +1396,7 @@ log_open(const struct settings *set, bool background)
 	} else if (strcmp(file, "/dev/stderr") == 0) {
 		logger.fd = log_dup(2);
 	} else {
-		logger.fd = log_file_open(file, 0);
+		logger.fd = log_file_open(file);
 		if (logger.fd == -1 &&
 		    !(errno == ENXIO && stat(file, &st) == 0 &&
 			S_ISFIFO(st.st_mode)))

@@ -255,6 +255,13 @@ run exec:sh -c 'AUTOSSH_GATETIME=0 AUTOSSH_LOGFILE=/dev/stdout "$0" -M 0 host |
     cat' "$AUTOSSH"
 like "$(cat "$dir/out")" 'autossh\[[0-9]+\]: starting ssh \(count 1\)' \
     "/dev/stdout, a pipe"
+fresh "exit 5"
+ln -s /dev/stdout "$dir/link"
+run exec:sh -c 'for file in /dev/fd/1 "$1"; do
+	AUTOSSH_GATETIME=0 AUTOSSH_LOGFILE=$file "$0" -M 0 host | cat
+    done' "$AUTOSSH" "$dir/link"
+is "$(grep -cE 'autossh\[[0-9]+\]: starting ssh \(count 1\)' "$dir/out")" 2 \
+    "/dev/fd/1 and a link to /dev/stdout, a pipe"
 # A pipe that ssh fills, and nobody reads.
 fresh "hang"
 mkfifo "$dir/fifo"
