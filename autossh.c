@@ -40,6 +40,7 @@
 #include "config.h"
 
 #include <sys/mman.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -5832,24 +5833,52 @@ pidfile_write(const char *path)
 		fd_close(&pidfile.fd);
 }
 
+static volatile sig_atomic_t background_signal; /* to the waiting process; 0 */
+
+static void
+background_note(int sig)
+{
+	background_signal = sig;
+}
+
 /*
- * Waits for the background process CHILD to say on FD that it is set up, or to
- * end, and exits with its status.  The caller's process has no other work.
+ * Waits for the background process CHILD to say on descriptor 0 that it is set
+ * up, or to end, and exits with its status.  A signal that would kill this
+ * process ends the child first, unless it is set up: no status but 0 leaves a
+ * tunnel behind.  All signals are blocked but during the wait, with MASK.
  */
 __attribute__((noreturn)) static void
-background_await(pid_t child, int fd)
+background_await(
+    pid_t child, const struct signals *restored, const sigset_t *mask)
 {
+	static const int sigs[] = { SIGTERM, SIGINT, SIGQUIT, SIGABRT, SIGHUP,
+		SIGUSR1, SIGUSR2 };
+	fd_set set;
 	char byte;
-	ssize_t n;
+	size_t i;
 	int status = 0;
 
-	do
-		n = read(fd, &byte, 1);
-	while (n == -1 && errno == EINTR);
-	if (n == 1)
+	for (i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++) {
+		if (!sigismember(&restored->ignored, sigs[i]))
+			signal_set(sigs[i], background_note);
+	}
+	(void)fcntl(0, F_SETFL, O_NONBLOCK);
+	do {
+		FD_ZERO(&set);
+		FD_SET(0, &set);
+	} while (pselect(1, &set, NULL, NULL, NULL, mask) == -1 &&
+		 background_signal == 0);
+	if (read(0, &byte, 1) == 1)
 		_exit(0);
+	if (background_signal != 0)
+		process_signal(child, SIGTERM);
 	while (waitpid(child, &status, 0) == -1 && errno == EINTR)
 		;
+	if (background_signal != 0) {
+		signal_set(background_signal, SIG_DFL);
+		sigprocmask(SIG_SETMASK, mask, NULL);
+		(void)raise(background_signal);
+	}
 	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
 }
 
@@ -5861,7 +5890,8 @@ background_await(pid_t child, int fd)
 static int
 background_start(const struct signals *signals)
 {
-	struct signals conns = *signals;
+	struct signals restored = *signals;
+	sigset_t mask;
 	int fds[2], null, stderr_fd;
 	pid_t child;
 
@@ -5874,12 +5904,14 @@ background_start(const struct signals *signals)
 	if (child > 0) {
 		secrets_wipe();
 		close(fds[1]);
+		dup2(fds[0], 0);
 		/* what is pending stays so: it was sent to autossh */
-		sigprocmask(SIG_SETMASK, NULL, &conns.mask);
+		sigprocmask(SIG_SETMASK, NULL, &mask);
+		sigfillset(&restored.mask);
 		/* where it is ignored, a child leaves no status */
-		sigdelset(&conns.ignored, SIGCHLD);
-		signals_restore(&conns);
-		background_await(child, fds[0]);
+		sigdelset(&restored.ignored, SIGCHLD);
+		signals_restore(&restored);
+		background_await(child, &restored, &mask);
 	}
 	logger.stderr_fd = stderr_fd;
 	close(fds[0]);

@@ -54,6 +54,32 @@ is "$(left)" "" "TERM ends both"
 check "the pidfile is gone" [ ! -e "$dir/pid" ]
 is "$(log_text | tail -n 1)" "received signal to exit (15)" "the log goes on"
 
+# A signal that comes when the word of the child has come too.
+hold_port
+fresh hang
+start -M "$port" -f host
+wait_for 10 '[ -n "$(children_of "$pid")" ]'
+kill -STOP "$pid"
+kill "$holder"
+wait_starts 1
+sleep 0.3
+kill -TERM "$pid"
+kill -CONT "$pid"
+wait_exit
+is "$status" 0 "-f, TERM once all is set up: status 0"
+kill -TERM "$(supervisor)"
+wait_for 10 '[ -z "$(left)" ]'
+hold_port
+fresh hang
+start -M "$port" -f host
+wait_for 10 '[ -n "$(children_of "$pid")" ]'
+kill -TERM "$pid"
+wait_exit
+is "$status" 143 "-f, TERM before: the signal's status"
+check "-f, TERM before: nothing is left" wait_for 10 '[ -z "$(left)" ]'
+is "$(starts)" 0 "-f, TERM before: no start"
+kill "$holder"
+
 for gate in unset:AUTOSSH_GATETIME AUTOSSH_GATETIME=30; do
 	fresh "exit 255; hang"
 	run AUTOSSH_PIDFILE="$dir/pid" $gate -M 0 -f host
