@@ -225,13 +225,14 @@ struct cmdline {
 	bool background;       /* -f */
 	bool no_command;       /* -N: ssh runs no remote command */
 	bool subsystem;        /* -s: the command is a subsystem */
-	bool command;          /* a remote command is given */
+	bool command;          /* a remote command is given, or -W */
+	bool no_forwardings;   /* ssh makes none: -W, ClearAllForwardings */
 	bool tty;              /* -t, and no -T after it */
 	bool ipv6;             /* -6, and no -4 after it */
 	bool batch_mode;       /* ssh asks nothing */
-	bool family_known, session_known,
-	    batch_known; /* -o: first one counts */
-	char question;   /* -G, -O or -Q; '\0' */
+	/* -o: the first one counts */
+	bool family_known, session_known, batch_known, clear_known;
+	char question; /* -G, -O or -Q; '\0' */
 	const char *destination;
 	char **words; /* what is ssh's */
 	int nwords;
@@ -1817,6 +1818,12 @@ cmdline_fail(struct cmdline *c, const char *error, const char *error_arg)
 	c->error_arg = error_arg;
 }
 
+static bool
+option_is_yes(const char *value)
+{
+	return strcasecmp(value, "yes") == 0 || strcasecmp(value, "true") == 0;
+}
+
 /* Notes what -o TEXT means to autossh.  The first value counts, as in ssh. */
 static void
 cmdline_note_config(struct cmdline *c, const char *text)
@@ -1835,9 +1842,12 @@ cmdline_note_config(struct cmdline *c, const char *text)
 		c->session_known = true;
 	} else if (option_sets(text, "BatchMode", value)) {
 		if (!c->batch_known)
-			c->batch_mode = strcasecmp(value, "yes") == 0 ||
-					strcasecmp(value, "true") == 0;
+			c->batch_mode = option_is_yes(value);
 		c->batch_known = true;
+	} else if (option_sets(text, "ClearAllForwardings", value)) {
+		if (!c->clear_known)
+			c->no_forwardings = option_is_yes(value);
+		c->clear_known = true;
 	}
 }
 
@@ -1860,6 +1870,11 @@ cmdline_note(struct cmdline *c, char letter, const char *argument)
 	case '6':
 		c->ipv6 = letter == '6'; /* the last one counts */
 		c->family_known = true;  /* whatever -o says */
+		break;
+	case 'W': /* implies ClearAllForwardings, see ssh(1) */
+		c->command = true;
+		if (!c->clear_known)
+			c->no_forwardings = true;
 		break;
 	case 'G':
 	case 'O':
@@ -7191,7 +7206,10 @@ main_open(struct supervisor *s)
 	if (atexit(main_clean) != 0)
 		die("out of memory");
 	settings_check(s->settings, s->cmd->monitor, log_warning);
-	if (!s->monitor.forwards.on)
+	if (s->cmd->no_forwardings)
+		log_msg(LOG_INFO, "ssh makes no forwardings (-W or "
+				  "ClearAllForwardings), monitoring disabled");
+	else if (!s->monitor.forwards.on)
 		log_msg(LOG_INFO, "port set to 0, monitoring disabled");
 	timing_report(s->timing);
 	terminal_save(&s->terminal);
@@ -7231,6 +7249,8 @@ main(int argc, char **argv)
 	if (cmd.action == CMDLINE_ERROR)
 		return main_cmdline_error(&cmd);
 	settings_read(&set, cmd.monitor);
+	if (cmd.no_forwardings)
+		memset(&set.port, 0, sizeof(set.port));
 	timing_derive(&timing, &set, cmd.background);
 	if (cmd.action == CMDLINE_QUESTION && !cmd.dry_run) {
 		main_plan(&s, &set, &cmd, &timing);

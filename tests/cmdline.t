@@ -310,6 +310,17 @@ refused '^autossh: cannot run ssh "own-ssh": No such file' \
     AUTOSSH_PATH=own-ssh --dry-run -M 0 h
 refused "^autossh: AUTOSSH_PASSPHRASE=file:/nowhere/file: No such file" \
     AUTOSSH_PASSPHRASE=file:/nowhere/file --dry-run h
+# ssh makes no forwardings then, and no test could pass.
+for words in "-W host:22" "-oClearAllForwardings=yes" \
+    "-o ClearAllForwardings=yes -M 20000"; do
+	# shellcheck disable=SC2086 # words
+	given $words h
+	# shellcheck disable=SC2086 # words
+	gets ${words% -M 20000} h
+	check "$words: the log says so" log_has "ssh makes no forwardings (-W or \
+ClearAllForwardings), monitoring disabled"
+done
+
 hold_port
 refused "^autossh: cannot use 127.0.0.1 ports $port and $((port + 1)): " \
     --dry-run -M "$port" h

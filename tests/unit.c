@@ -985,6 +985,15 @@ test_commands_options(void)
 		{ "-o BatchMode=no h", "", SESSION_TERMINAL },
 		{ "-o BatchMode=no -o BatchMode=yes h", "", SESSION_TERMINAL },
 		{ "-o BatchMode=yes -o BatchMode=no h", "b", SESSION_TERMINAL },
+		{ "-W host:22 gate", "cw", SESSION_COMMAND },
+		{ "-W host:22 -o ClearAllForwardings=no gate", "c",
+		    SESSION_COMMAND },
+		{ "-o ClearAllForwardings=no -W host:22 gate", "c",
+		    SESSION_COMMAND },
+		{ "-o ClearAllForwardings=yes h ls", "cw", SESSION_COMMAND },
+		{ "-o 'clearallforwardings true' -N h", "Nw", SESSION_NONE },
+		{ "-o ClearAllForwardings=no -o ClearAllForwardings=yes h", "",
+		    SESSION_TERMINAL },
 	};
 	char buf[1024], got[16];
 	struct cmdline c;
@@ -992,10 +1001,10 @@ test_commands_options(void)
 
 	for (i = 0; i < COUNT(table); i++) {
 		cmdline_read(&c, table[i].line, buf);
-		snprintf(got, sizeof(got), "%s%s%s%s%s%s", c.ipv6 ? "6" : "",
+		snprintf(got, sizeof(got), "%s%s%s%s%s%s%s", c.ipv6 ? "6" : "",
 		    c.no_command ? "N" : "", c.subsystem ? "s" : "",
 		    c.tty ? "t" : "", c.command ? "c" : "",
-		    c.batch_mode ? "b" : "");
+		    c.batch_mode ? "b" : "", c.no_forwardings ? "w" : "");
 		is_text(got, table[i].want, table[i].line);
 		is_int(cmdline_session(&c, false), table[i].session,
 		    "and its kind of session");
