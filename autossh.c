@@ -6654,7 +6654,8 @@ static bool
 remote_forward_suspect(struct supervisor *s)
 {
 	return WIFEXITED(s->ssh.status) && WEXITSTATUS(s->ssh.status) == 255 &&
-	       monitor_sees_login(&s->monitor) && !s->monitor.answered;
+	       monitor_sees_login(&s->monitor) && !s->monitor.answered &&
+	       !s->ssh_stderr.forward_failed;
 }
 
 /* ssh has gone by itself: how it died decides. */

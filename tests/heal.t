@@ -90,6 +90,20 @@ is "$(metric autossh_up)" 1 "ExitOnForwardFailure: autossh_up 1"
 stop
 mv "$SSHD_DIR/authorized_keys.bak" "$SSHD_DIR/authorized_keys"
 
+# A forwarding of the user's fails: the monitor's is not to blame.
+hold_port
+fresh
+real AUTOSSH_NTSERVICE=yes -F "$SSH_CONFIG" -o ExitOnForwardFailure=yes \
+    -R "127.0.0.1:$((port + 1)):127.0.0.1:1" -N server
+check "a port that is held there: ssh is started again" \
+    wait_log "starting ssh (count 3)" 1 60
+kill "$holder"
+check "a port that was held there: a test passes" \
+    wait_log "connection ok" 1 60
+unlike "$(log_text)" "without its -R" \
+    "a port that is held there: the monitor keeps its -R"
+stop
+
 # at_terminal WORD... -- ARG...: real, on a terminal of its own; sets $autossh
 script=
 ! script -qec true /dev/null </dev/null >/dev/null 2>&1 || script=script
