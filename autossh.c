@@ -3960,19 +3960,22 @@ monitor_passed(struct monitor *m, int64_t now)
 static bool
 monitor_refused(struct monitor *m, int64_t now)
 {
-	bool stands = m->answered || m->refused || m->ssh_on_terminal;
+	/* a single one may be the end of ssh itself */
+	bool sure = m->refused || m->ssh_on_terminal;
 
 	m->refused = true;
-	if (!stands) {
+	if (!sure && !m->answered) {
 		m->schedule.next_due = now + REFUSAL_GAP_MS;
 		return false;
 	}
-	if (!m->warned_refused)
+	if (sure && !m->warned_refused) {
+		m->warned_refused = true;
 		log_msg(LOG_WARNING,
 		    "the server refuses the monitor's forwarding "
 		    "(AllowTcpForwarding, PermitListen, PermitOpen), so tests "
 		    "show only that it answers; -M 0 runs without a monitor");
-	m->warned_refused = m->answered = true;
+	}
+	m->answered = true;
 	m->good_at = now;
 	m->tests++;
 	if (m->ssh_on_terminal)
