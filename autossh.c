@@ -7111,7 +7111,9 @@ main_check_start(const struct supervisor *s)
 		    strerror(errno));
 	if (s->cmd->action == CMDLINE_QUESTION)
 		return;
-	if (log != NULL && (error = path_write_error(log, false)) != 0)
+	if (log != NULL && strcmp(log, "/dev/stdout") != 0 &&
+	    strcmp(log, "/dev/stderr") != 0 &&
+	    (error = path_write_error(log, false)) != 0)
 		die("cannot open log file \"%s\": %s", quote(log, shown),
 		    strerror(error));
 	if (from->source == PASSPHRASE_FILE) {

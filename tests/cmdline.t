@@ -310,6 +310,21 @@ refused '^autossh: cannot run ssh "own-ssh": No such file' \
     AUTOSSH_PATH=own-ssh --dry-run -M 0 h
 refused "^autossh: AUTOSSH_PASSPHRASE=file:/nowhere/file: No such file" \
     AUTOSSH_PASSPHRASE=file:/nowhere/file --dry-run h
+# A pipe of another user's, which may not be opened anew.
+other=
+[ "$(id -u)" -ne 0 ] ||
+    other="setpriv --reuid=65534 --regid=65534 --clear-groups"
+if $other test -x "$AUTOSSH" && $other test -x "$FAKESSH"; then
+	fresh
+	# shellcheck disable=SC2086 # words
+	run exec:sh -c 'AUTOSSH_LOGFILE=/dev/stdout "$@" 2>&1 | cat' sh $other \
+	    "$AUTOSSH" --dry-run -M 0 h
+	is "$(grep -c '^command: ' "$dir/out")" 1 \
+	    "--dry-run: /dev/stdout is a log like any"
+else
+	skip "--dry-run: /dev/stdout is a log like any" "nobody may run it"
+fi
+
 # ssh makes no forwardings then, and no test could pass.
 for words in "-W host:22" "-oClearAllForwardings=yes" \
     "-o ClearAllForwardings=yes -M 20000"; do
