@@ -6955,6 +6955,7 @@ supervisor_loop(struct supervisor *s)
 		/* ssh's last words before the death that they explain */
 		ssh_stderr_run(&s->ssh_stderr, now);
 		supervisor_event(s, ssh_run(&s->ssh, now), now);
+		now = now_ms(); /* ~^Z may have stopped us for hours */
 		/* signals to exit before all that happened meanwhile */
 		supervisor_signals(s, now);
 		supervisor_event(
