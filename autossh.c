@@ -384,6 +384,7 @@ clock_watch_open(void)
 static int
 clock_watch_open(void)
 {
+	errno = ENOSYS;
 	return -1;
 }
 
@@ -3783,7 +3784,7 @@ monitor_accept(struct monitor *m, const struct waitset *set, int64_t now)
 	if (!listener_ready(&m->listener, set, now))
 		return;
 	for (i = 0; i < ACCEPTS_MAX; i++) {
-		if (t->nconns == CONNS_MAX)
+		if (keep && t->nconns == CONNS_MAX)
 			conns_make_room(t);
 		fd = listener_accept(&m->listener, now);
 		if (fd == -1 && m->listener.due != 0 && t->nconns > 0) {
@@ -3794,7 +3795,7 @@ monitor_accept(struct monitor *m, const struct waitset *set, int64_t now)
 		}
 		if (fd == -1)
 			return;
-		if (!keep || t->nconns == CONNS_MAX)
+		if (!keep)
 			close(fd);
 		else
 			t->conns[t->nconns++] =
