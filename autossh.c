@@ -96,11 +96,12 @@
 #define _PATH_LOG "/dev/log"
 #endif
 
-#define NEVER INT64_MAX /* a time that does not come, in ms */
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define NEVER INT64_MAX /* no deadline, in ms */
 
-#define CONNS_MAX 96 /* connections that are heard during one test */
+#define CONNS_MAX 96 /* connections kept during one test */
 #define WAITSET_MAX (CONNS_MAX + 2 * REQUESTS_MAX + 16)
-#define REQUESTS_MAX 8 /* prompts of ssh's that are handled at a time */
+#define REQUESTS_MAX 8 /* prompts of ssh that are handled at a time */
 #define TEXT_MAX 1024  /* bytes of a formatted message */
 
 /* What the main loop waits for: descriptors, and a time. */
@@ -1476,7 +1477,6 @@ static const struct setting {
 	    "file to write metrics to, for Prometheus" },
 #undef AT
 };
-#define NSETTINGS (sizeof(settings_table) / sizeof(settings_table[0]))
 
 /*
  * Reads VALUE of -M or AUTOSSH_PORT: PORT[:ECHO_PORT] in decimal digits, or 0,
@@ -1639,7 +1639,7 @@ settings_read(struct settings *set, const char *monitor)
 	size_t i;
 
 	memset(set, 0, sizeof(*set));
-	for (i = 0; i < NSETTINGS; i++) {
+	for (i = 0; i < COUNT(settings_table); i++) {
 		s = &settings_table[i];
 		from = setting_value(s, monitor, &value);
 		if (s->kind == SETTING_PORT)
@@ -1665,7 +1665,7 @@ setting_known(const char *entry)
 	size_t len = strcspn(entry, "=");
 	size_t i;
 
-	for (i = 0; i < NSETTINGS; i++) {
+	for (i = 0; i < COUNT(settings_table); i++) {
 		if (strlen(settings_table[i].name) == len &&
 		    strncmp(entry, settings_table[i].name, len) == 0)
 			return true;
@@ -2235,18 +2235,15 @@ static bool is_service; /* a service manager has started autossh */
 /* The signals that end autossh or tell it something. */
 static const int signals_caught[] = { SIGTERM, SIGINT, SIGQUIT, SIGABRT, SIGHUP,
 	SIGUSR1, SIGUSR2, SIGCHLD, SIGCONT };
-#define NSIGNALS_CAUGHT (sizeof(signals_caught) / sizeof(signals_caught[0]))
 
 /* The signals of job control, which stop autossh as any other program. */
 static const int signals_jobctl[] = { SIGTSTP, SIGTTIN, SIGTTOU };
-#define NSIGNALS_JOBCTL (sizeof(signals_jobctl) / sizeof(signals_jobctl[0]))
 
-/* The signals of defects of our own. */
+/* Signals of our own faults: not blocked, and fatal. */
 static const int signals_defect[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP,
 	SIGSYS };
-#define NSIGNALS_DEFECT (sizeof(signals_defect) / sizeof(signals_defect[0]))
 
-/* What autossh was started with, and ssh is to be started with. */
+/* The signal state that autossh inherited, and that ssh is to inherit. */
 struct signals {
 	sigset_t ignored; /* of signals_caught */
 	sigset_t mask;
@@ -2288,14 +2285,14 @@ signals_open(struct signals *s)
 		die("cannot make a pipe: %s", strerror(errno));
 	sigemptyset(&s->ignored);
 	sigfillset(&blocked);
-	for (i = 0; i < NSIGNALS_CAUGHT; i++) {
+	for (i = 0; i < COUNT(signals_caught); i++) {
 		if (signal_set(signals_caught[i], signal_note))
 			sigaddset(&s->ignored, signals_caught[i]);
 		sigdelset(&blocked, signals_caught[i]);
 	}
-	for (i = 0; i < NSIGNALS_JOBCTL; i++)
+	for (i = 0; i < COUNT(signals_jobctl); i++)
 		sigdelset(&blocked, signals_jobctl[i]);
-	for (i = 0; i < NSIGNALS_DEFECT; i++)
+	for (i = 0; i < COUNT(signals_defect); i++)
 		sigdelset(&blocked, signals_defect[i]);
 	sigprocmask(SIG_SETMASK, &blocked, &s->mask);
 }
@@ -2307,7 +2304,7 @@ signals_restore(const struct signals *s)
 	size_t i;
 	int sig;
 
-	for (i = 0; i < NSIGNALS_CAUGHT; i++) {
+	for (i = 0; i < COUNT(signals_caught); i++) {
 		sig = signals_caught[i];
 		signal_set(
 		    sig, sigismember(&s->ignored, sig) ? SIG_IGN : SIG_DFL);
@@ -2347,7 +2344,7 @@ signals_exit(const sigset_t *caught)
 	static const int exits[] = { SIGTERM, SIGINT, SIGQUIT, SIGABRT };
 	size_t i;
 
-	for (i = 0; i < sizeof(exits) / sizeof(exits[0]); i++) {
+	for (i = 0; i < COUNT(exits); i++) {
 		if (sigismember(caught, exits[i]))
 			return exits[i];
 	}
@@ -2367,7 +2364,7 @@ signals_take(void)
 
 	signals_run(&caught);
 	sig = signals_exit(&caught);
-	for (i = 0; sig == 0 && i < NSIGNALS_JOBCTL; i++) {
+	for (i = 0; sig == 0 && i < COUNT(signals_jobctl); i++) {
 		if (sigismember(&caught, signals_jobctl[i]))
 			sig = signals_jobctl[i];
 	}
@@ -2381,7 +2378,7 @@ signals_catch_jobctl(bool on)
 	struct sigaction now;
 	size_t i;
 
-	for (i = 0; i < NSIGNALS_JOBCTL; i++) {
+	for (i = 0; i < COUNT(signals_jobctl); i++) {
 		if (sigaction(signals_jobctl[i], NULL, &now) == 0 &&
 		    now.sa_handler != SIG_IGN)
 			signal_set(
@@ -2619,7 +2616,6 @@ static struct {
 /* Everything that may be in it. */
 static const char *const private_names[] = { PRIVATE_CONNECT, PRIVATE_LISTEN,
 	PRIVATE_SOCKET, PRIVATE_LINK };
-#define NPRIVATE_NAMES (sizeof(private_names) / sizeof(private_names[0]))
 
 /*
  * Whether the path still leads to our directory.  Something that cleans /tmp
@@ -2655,7 +2651,7 @@ private_remove(void)
 
 	if (private_dir.fd == -1 || private_dir.owner != getpid())
 		return;
-	for (i = 0; i < NPRIVATE_NAMES; i++)
+	for (i = 0; i < COUNT(private_names); i++)
 		private_unlink(private_names[i]);
 	if (private_is_intact())
 		(void)rmdir(private_dir.path);
@@ -2784,7 +2780,7 @@ private_touch(void)
 	if (private_dir.fd == -1)
 		return;
 	(void)futimens(private_dir.fd, NULL);
-	for (i = 0; i < NPRIVATE_NAMES; i++)
+	for (i = 0; i < COUNT(private_names); i++)
 		(void)utimensat(private_dir.fd, private_names[i], NULL,
 		    AT_SYMLINK_NOFOLLOW);
 }
@@ -5250,7 +5246,7 @@ stderr_classify(const char *line)
 	const char *found;
 	size_t i;
 
-	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (i = 0; i < COUNT(table); i++) {
 		found = strstr(line, table[i].text);
 		if (found == line || (found != NULL && !table[i].begins))
 			return table[i].kind;
@@ -5877,7 +5873,7 @@ background_await(
 	size_t i;
 	int status = 0;
 
-	for (i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++) {
+	for (i = 0; i < COUNT(sigs); i++) {
 		if (!sigismember(&restored->ignored, sigs[i]))
 			signal_set(sigs[i], background_note);
 	}
@@ -7002,7 +6998,7 @@ usage_long(FILE *out)
 	    "  -V, --version print the version; --help prints this\n"
 	    "\n"
 	    "Environment (default):\n");
-	for (i = 0; i < NSETTINGS; i++)
+	for (i = 0; i < COUNT(settings_table); i++)
 		fprintf(out, "  %s (%s)\n      %s\n", settings_table[i].name,
 		    settings_table[i].default_text, settings_table[i].help);
 }
@@ -7162,7 +7158,7 @@ main_dry_run(struct supervisor *s)
 		die("out of memory");
 	puts(text);
 	free(text);
-	for (i = 0; i < NSETTINGS; i++)
+	for (i = 0; i < COUNT(settings_table); i++)
 		main_print_setting(
 		    &settings_table[i], s->settings, s->timing, s->cmd);
 	settings_check(s->settings, s->cmd->monitor, main_print_warning);

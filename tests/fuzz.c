@@ -44,7 +44,6 @@ int autossh_main(int argc, char **argv);
 #undef writev
 #undef exit
 
-#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 #define INPUT_MAX 8192
 
 /* The time until which PART waits, as its PREPARE function says. */
@@ -520,7 +519,8 @@ fuzz_settings(const uint8_t *data, size_t size)
 	static struct settings set;
 	static struct timing t;
 	struct input in = { data, size };
-	const struct setting *s = &settings_table[input_byte(&in) % NSETTINGS];
+	const struct setting *s =
+	    &settings_table[input_byte(&in) % COUNT(settings_table)];
 	int64_t number = 0, got;
 	bool good;
 

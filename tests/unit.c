@@ -13,7 +13,6 @@ int autossh_main(int argc, char **argv);
 
 #include <arpa/inet.h>
 
-#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 #define WORDS_MAX 32
 
 static int tests, failures;
@@ -252,7 +251,7 @@ setting_find(const char *name)
 {
 	size_t i;
 
-	for (i = 0; i < NSETTINGS; i++) {
+	for (i = 0; i < COUNT(settings_table); i++) {
 		if (strcmp(settings_table[i].name, name) == 0)
 			return &settings_table[i];
 	}
@@ -438,7 +437,7 @@ test_settings_read(void)
 	struct settings set;
 	size_t i;
 
-	for (i = 0; i < NSETTINGS; i++)
+	for (i = 0; i < COUNT(settings_table); i++)
 		unsetenv(settings_table[i].name);
 	settings_read(&set, NULL);
 	is_int(set.poll, 600, "a setting has its default");
