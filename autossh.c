@@ -2934,7 +2934,7 @@ listener_accept(struct listener *l, int64_t now)
 #define NETWORK_PAUSE_MS 250  /* addresses are compared after this pause */
 #define NETWORK_BURST_MS 1000 /* or, without a pause, after this time */
 #define NETWORK_GAP_MS 2000   /* from one event to the next, at least */
-#define RESUME_MIN_MS 1000    /* a shorter suspend is none */
+#define RESUME_MIN_MS 1000    /* shorter suspends are ignored */
 
 /* What has happened to a set of addresses: a bit each. */
 enum network_change {
@@ -5956,14 +5956,14 @@ background_ready(int *fd)
 
 /* The present ssh.  Reset when it has been reaped. */
 struct ssh {
-	pid_t pid;       /* -1: none */
-	int64_t started; /* ms */
-	int status;      /* of waitpid(2), once it is gone */
-	int exec_fd;     /* reports exec(2); -1: it has */
-	int exec_error;  /* errno of a failed exec(2), else 0 */
-	bool up;         /* the tunnel is known to be up */
-	bool killed;     /* SIGKILL was sent */
-	int64_t suspend; /* when to stop as ssh has stopped; NEVER */
+	pid_t pid;          /* -1: none */
+	int64_t started;    /* ms */
+	int status;         /* of waitpid(2), once it is gone */
+	int exec_fd;        /* reports exec(2); -1: it has */
+	int exec_error;     /* errno of a failed exec(2), else 0 */
+	bool up;            /* the tunnel is known to be up */
+	bool killed;        /* SIGKILL was sent */
+	int64_t suspend_at; /* when to stop, as ssh has stopped; NEVER */
 };
 
 static void
@@ -5971,14 +5971,14 @@ ssh_reset(struct ssh *ssh)
 {
 	memset(ssh, 0, sizeof(*ssh));
 	ssh->pid = ssh->exec_fd = -1;
-	ssh->suspend = NEVER;
+	ssh->suspend_at = NEVER;
 }
 
 static void
 ssh_prepare(const struct ssh *ssh, struct waitset *set)
 {
 	waitset_fd(set, ssh->exec_fd, POLLIN);
-	waitset_until(set, ssh->suspend);
+	waitset_until(set, ssh->suspend_at);
 }
 
 /* Reads what became of exec(2).  EV_EXECUTED: ssh runs. */
@@ -5987,8 +5987,8 @@ ssh_run(struct ssh *ssh, int64_t now)
 {
 	ssize_t n;
 
-	if (now >= ssh->suspend) {
-		ssh->suspend = NEVER;
+	if (now >= ssh->suspend_at) {
+		ssh->suspend_at = NEVER;
 		(void)raise(SIGTSTP);
 	}
 	if (ssh->exec_fd == -1)
@@ -6067,11 +6067,11 @@ ssh_spawn(char **argv, const char *helper, const struct signals *signals,
 
 /* ---- supervisor ---------------------------------------------------------- */
 
-#define STOP_DELAY_MS 50      /* from ssh's stop to our own */
-#define LOGIN_MS 90000        /* less than sshd's LoginGraceTime, 120 s */
-#define END_GRACE_MS 3000     /* from SIGTERM to SIGKILL */
-#define KILL_WAIT_MS 1000     /* then a dying ssh is no reason not to exit */
-#define LOGIN_GRACE_MS 120000 /* sshd ends a login that takes longer */
+#define STOP_DELAY_MS 50           /* from ssh's stop to our own */
+#define LOGIN_TIMEOUT_MS 90000     /* less than sshd's LoginGraceTime, 120 s */
+#define END_GRACE_MS 3000          /* from SIGTERM to SIGKILL */
+#define KILL_WAIT_MS 1000          /* from SIGKILL until autossh exits anyway */
+#define SSHD_LOGIN_GRACE_MS 120000 /* sshd ends a login that takes longer */
 
 /* What follows when ssh has gone. */
 enum want {
@@ -6280,7 +6280,7 @@ static void
 enter_stopping(struct supervisor *s, int64_t now)
 {
 	s->ssh.up = false;
-	s->ssh.suspend = NEVER;
+	s->ssh.suspend_at = NEVER;
 	monitor_reset(&s->monitor);
 	process_signal(s->ssh.pid, SIGTERM);
 	process_signal(
@@ -6396,7 +6396,7 @@ running_deadline(const struct supervisor *s)
 		return NEVER;
 	if (s->askpass_server.answered_at > from)
 		from = s->askpass_server.answered_at;
-	return from + LOGIN_MS;
+	return from + LOGIN_TIMEOUT_MS;
 }
 
 /* Starts ssh: enters RUNNING. */
@@ -6436,7 +6436,7 @@ test_now(struct supervisor *s, int64_t now)
 
 /* The network has changed: a start that waits comes now. */
 static void
-network_start(struct supervisor *s, int64_t now)
+start_after_change(struct supervisor *s, int64_t now)
 {
 	if (s->deadline <= now)
 		return;
@@ -6447,7 +6447,7 @@ network_start(struct supervisor *s, int64_t now)
 
 /* The network has changed: the next start comes at once. */
 static void
-network_stop(struct supervisor *s, int64_t now)
+stop_after_change(struct supervisor *s, int64_t now)
 {
 	(void)now;
 	if (s->want == WANT_RESTART) {
@@ -6458,7 +6458,7 @@ network_stop(struct supervisor *s, int64_t now)
 
 /* The network has changed: a test begins now. */
 static void
-network_test(struct supervisor *s, int64_t now)
+test_after_change(struct supervisor *s, int64_t now)
 {
 	struct monitor *m = &s->monitor;
 	int64_t timeout_ms = policy_changed_timeout(m->timing->timeout_ms,
@@ -6641,7 +6641,7 @@ supervisor_denied(const struct supervisor *s, int status, int64_t now)
 		return false;
 	if (!not_logged_in &&
 	    (s->monitor.forwards.auto_port || s->monitor.passed ||
-		now - a->server_answered_at > LOGIN_GRACE_MS))
+		now - a->server_answered_at > SSHD_LOGIN_GRACE_MS))
 		return false;
 	return denial_matches(y->last, a->server, not_logged_in);
 }
@@ -6722,8 +6722,8 @@ static action_fn *const actions[NSTATES][NEVENTS] = {
 		[EV_RESTART] = start_now,
 		[EV_PROD] = start_now,
 		[EV_DEADLINE] = start_ssh,
-		[EV_NETWORK_CHANGED] = network_start,
-		[EV_RESUMED] = network_start,
+		[EV_NETWORK_CHANGED] = start_after_change,
+		[EV_RESUMED] = start_after_change,
 	},
 	[RUNNING] = {
 		[EV_EXIT] = enter_stopping,
@@ -6741,8 +6741,8 @@ static action_fn *const actions[NSTATES][NEVENTS] = {
 		[EV_NO_LOGIN] = enter_stopping,
 		[EV_UNANSWERED] = enter_stopping,
 		[EV_REJECTED] = enter_stopping,
-		[EV_NETWORK_CHANGED] = network_test,
-		[EV_RESUMED] = network_test,
+		[EV_NETWORK_CHANGED] = test_after_change,
+		[EV_RESUMED] = test_after_change,
 	},
 	[STOPPING] = {
 		[EV_EXIT] = stop_at_once,
@@ -6750,8 +6750,8 @@ static action_fn *const actions[NSTATES][NEVENTS] = {
 		[EV_CALLER_GONE] = stop_to_exit,
 		[EV_LIFETIME] = stop_to_exit,
 		[EV_DEADLINE] = stop_overdue,
-		[EV_NETWORK_CHANGED] = network_stop,
-		[EV_RESUMED] = network_stop,
+		[EV_NETWORK_CHANGED] = stop_after_change,
+		[EV_RESUMED] = stop_after_change,
 		[EV_EXECUTED] = background_complete,
 		[EV_CHILD_GONE] = ssh_stopped,
 	},
@@ -6844,12 +6844,12 @@ supervisor_reap(struct supervisor *s, int64_t now)
 			continue;
 		}
 		if (WIFSTOPPED(status))
-			s->ssh.suspend =
+			s->ssh.suspend_at =
 			    s->state == RUNNING && WSTOPSIG(status) == SIGTSTP
 				? now + STOP_DELAY_MS
 				: NEVER;
 		else if (WIFCONTINUED(status))
-			s->ssh.suspend = NEVER;
+			s->ssh.suspend_at = NEVER;
 		else
 			child_reaped(s, status, now);
 	}
@@ -6883,7 +6883,7 @@ supervisor_signals(struct supervisor *s, int64_t now)
 	if (sigismember(&caught, SIGCONT)) {
 		/* we were stopped, and ssh with us; no answer came meanwhile */
 		process_signal(s->ssh.pid, SIGCONT);
-		s->ssh.suspend = NEVER;
+		s->ssh.suspend_at = NEVER;
 		monitor_repeat(&s->monitor, now);
 	}
 	if (sigismember(&caught, SIGCHLD))

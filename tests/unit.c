@@ -2834,10 +2834,10 @@ test_actions(void)
 		{ EV_UNANSWERED, WANT_AS_FAILED, 0, NULL, enter_stopping,
 		    NULL },
 		{ EV_REJECTED, WANT_EXIT, 1, NULL, enter_stopping, NULL },
-		{ EV_NETWORK_CHANGED, WANT_NONE, 0, network_start, network_test,
-		    network_stop },
-		{ EV_RESUMED, WANT_NONE, 0, network_start, network_test,
-		    network_stop },
+		{ EV_NETWORK_CHANGED, WANT_NONE, 0, start_after_change,
+		    test_after_change, stop_after_change },
+		{ EV_RESUMED, WANT_NONE, 0, start_after_change,
+		    test_after_change, stop_after_change },
 	};
 	bool seen[NEVENTS] = { false };
 	size_t i;
@@ -2890,17 +2890,17 @@ test_exit_before_exec(void)
 
 /* The network changes while an ssh is being ended. */
 static void
-test_network_stop(void)
+test_stop_after_change(void)
 {
 	static struct supervisor s;
 
 	s.tries = s.settled_tries = 9;
 	s.want = WANT_EXIT;
-	network_stop(&s, 0);
+	stop_after_change(&s, 0);
 	is_int(s.want, WANT_EXIT, "a network change: an exit stays one");
 	is_int(s.settled_tries, 9, "and its tries stay");
 	s.want = WANT_RESTART;
-	network_stop(&s, 0);
+	stop_after_change(&s, 0);
 	is_int(s.want, WANT_RESTART_NOW, "a network change: a start at once");
 	is_int(s.settled_tries, 1, "and short pauses if it fails");
 	is_int(s.tries, 9, "though tries stays as it is");
@@ -3028,7 +3028,7 @@ main(void)
 	test_status_text();
 	test_actions();
 	test_exit_before_exec();
-	test_network_stop();
+	test_stop_after_change();
 	test_supervisor_denied();
 	printf("1..%d\n", tests);
 	return failures != 0;
