@@ -17,17 +17,19 @@
  *  6. If so, step 1; else autossh removes what it made, and exits 0 or 1.
  *
  * There is one loop, supervisor_loop(), and one place that waits,
- * waitset_wait().  Whatever waits for something is a part: X_prepare() adds its
+ * waitset_wait().  Each source of events is a part: X_prepare() adds its
  * descriptors and its deadline to the waitset, X_run() does what can be done
- * now and returns an event.  supervisor_event() looks the event up in
- * actions[state][event]; enter() alone sets the state and its deadline.  Signal
- * handlers write one byte to a pipe.  Before the loop, signals_wait() waits for
- * the passphrase and for a port that is still taken.  The askpass client is a
- * process of its own.
+ * now and returns an event, if it has any.  supervisor_event() looks the event
+ * up in actions[state][event]; enter() alone sets the state and its deadline.
+ * Signal handlers write one byte to a pipe.  Before the loop, signals_wait()
+ * waits for the passphrase and for a port that is still taken.  The askpass
+ * client and the caller of -f are processes of their own.
  *
- * A new part needs a section, a field in struct supervisor, and two lines in
- * supervisor_loop().  Functions that decide (policy_, prompt_, cmdline_,
- * line_match, network_compare, stderr_classify) make no system call.
+ * A new part needs a section, a field in struct supervisor that main_plan() or
+ * main_open() initialises, two lines in supervisor_loop(), and room in
+ * WAITSET_MAX; child_reaped() resets what belongs to one ssh.  Functions that
+ * decide (policy_, prompt_, line_match, network_compare, stderr_classify, ...)
+ * make no system call.
  *
  * Sections, bottom up: types; systems; helpers, waitset; numbers and text;
  * files; log; settings; command line; policy; signals; terminal; processes;
@@ -144,18 +146,18 @@ enum event {
 	EV_RESTART,       /* SIGUSR1 */
 	EV_PROD,          /* SIGHUP */
 	EV_TERMINAL_GONE, /* SIGHUP, and the session has lost its terminal */
-	EV_CALLER_GONE,   /* who waited for -f was interrupted */
+	EV_CALLER_GONE,   /* a signal ended the caller of -f */
 	EV_LIFETIME,      /* AUTOSSH_MAXLIFETIME is over */
 	EV_DEADLINE,      /* the deadline of the state has come */
 	EV_EXECUTED,      /* exec(2) of ssh has succeeded */
 	EV_CHILD_GONE,    /* ssh has been reaped */
 	EV_TEST_PASSED,
 	EV_TEST_FAILED,
-	EV_TEST_REFUSED, /* the server forbids it, so it is alive */
-	EV_TEST_VOID,    /* it could tell nothing; never leaves the monitor */
-	EV_NO_LOGIN,     /* ssh has not logged in in time */
-	EV_UNANSWERED,   /* a server's prompt cannot be answered */
-	EV_REJECTED,     /* the answer was wrong */
+	EV_TEST_REFUSED,    /* the server refused it, so it is alive */
+	EV_TEST_VOID,       /* no result; never leaves the monitor */
+	EV_NO_LOGIN,        /* ssh has not logged in in time */
+	EV_UNANSWERED,      /* a server's prompt cannot be answered */
+	EV_REJECTED,        /* the answer was wrong */
 	EV_NETWORK_CHANGED, /* an address has become usable */
 	EV_RESUMED,         /* the system was suspended */
 	NEVENTS
@@ -210,7 +212,7 @@ enum session_kind {
 	SESSION_TERMINAL /* a login, or -t */
 };
 
-/* The command line, cut up. */
+/* The command line, parsed. */
 struct cmdline {
 	enum cmdline_action {
 		CMDLINE_RUN,
@@ -219,8 +221,8 @@ struct cmdline {
 		CMDLINE_HELP,
 		CMDLINE_ERROR
 	} action;
-	const char *error;     /* CMDLINE_ERROR: what is wrong with */
-	const char *error_arg; /* this word; "" if with none */
+	const char *error;     /* CMDLINE_ERROR: the message, and */
+	const char *error_arg; /* the word it is about, or "" */
 	const char *monitor;   /* value of the last -M, or NULL */
 	bool dry_run;          /* --dry-run */
 	bool background;       /* -f */
@@ -237,7 +239,7 @@ struct cmdline {
 	const char *destination;
 	char **words; /* what is ssh's */
 	int nwords;
-	int forwards_at; /* the first -M stood before this word */
+	int forwards_at; /* index in words where the first -M stood */
 };
 
 /* ---- systems ------------------------------------------------------------- */
@@ -524,7 +526,7 @@ peer_uid(int fd, uid_t *uid)
 #endif
 
 #ifndef HAVE_GETENTROPY
-/* getentropy(3) from /dev/urandom, which gives what is asked for at once. */
+/* getentropy(3) from /dev/urandom, whose small reads are never short. */
 static int
 getentropy_urandom(void *buffer, size_t size)
 {
@@ -564,9 +566,9 @@ explicit_bzero_volatile(void *memory, size_t size)
 
 /* ---- helpers, waitset --------------------------------------------------- */
 
-#define POLL_ERROR_MS 100 /* poll(2) fails: before it is called again */
+#define POLL_ERROR_MS 100 /* pause after poll(2) has failed */
 
-/* The time of day in ms, for reports alone. */
+/* The time of day in ms: shown, and never used for a deadline. */
 static int64_t
 wall_ms(void)
 {
@@ -576,7 +578,7 @@ wall_ms(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-/* The time in ms on a clock that nobody sets. */
+/* The time in ms on a clock that cannot be set. */
 static int64_t
 now_ms(void)
 {
@@ -720,7 +722,8 @@ waitset_wait(struct waitset *set, int timer_fd)
 
 /*
  * The value of TEXT, which is decimal digits and nothing else; -1 if it is not.
- * What is greater than MAX (below INT64_MAX / 10) is only known to be.
+ * A value above MAX (which is below INT64_MAX / 10) is returned as some value
+ * above MAX.
  */
 static int64_t
 digits_value(const char *text, int64_t max)
@@ -786,7 +789,7 @@ printable_length(const char *text)
 			return 0;
 		c = c << 6 | (p[i] & 0x3f);
 	}
-	/* no longer form of a shorter one, no surrogates, not above Unicode */
+	/* overlong forms, surrogates, and what is above U+10FFFF */
 	if (c < min[n - 2] || (c >= 0xd800 && c <= 0xdfff) || c > 0x10ffff)
 		return 0;
 	return n;
@@ -824,7 +827,7 @@ escape(const char *text, char *buf, size_t size)
 	return buf;
 }
 
-/* Escapes a value to be shown in quotes, of which a few bytes are enough. */
+/* Escapes TEXT for a message, and cuts it after VALUE_SHOWN bytes. */
 static const char *
 quote(const char *text, char buf[VALUE_SHOWN + 4])
 {
@@ -836,8 +839,8 @@ quote(const char *text, char buf[VALUE_SHOWN + 4])
 #define LINKS_MAX 8 /* symbolic links in a row that are followed */
 
 /*
- * Whether UID stands for all owners that our user namespace cannot name, such
- * as root outside of a container (user_namespaces(7)).
+ * Whether UID is the overflow uid: an owner that is not mapped into our user
+ * namespace, such as root outside of a container (user_namespaces(7)).
  */
 static bool
 uid_is_unmapped(uid_t uid)
@@ -970,8 +973,8 @@ path_follow(const char *path, char target[PATH_MAX])
 }
 
 /*
- * The errno of what keeps PATH from being written, or made, or, with REPLACE,
- * replaced; 0: nothing.  A look with access(2): what counts is the attempt.
+ * The errno with which PATH could not be written or created or, with REPLACE,
+ * replaced; 0 if it could.  Advisory: it only asks access(2).
  */
 static int
 path_write_error(const char *path, bool replace)
@@ -1010,9 +1013,9 @@ write_all(int fd, const char *text)
 }
 
 /*
- * Writes TEXT into what is at PATH.  What it is, is looked at once it is open:
- * another user may swap it.  A file with a second name may be anyone's.
- * Returns a descriptor of it, or -1 with errno set.
+ * Overwrites the file, FIFO or device PATH with TEXT.  Its type is checked
+ * after open(2), as another user may swap it; a file with several hard links
+ * may be anyone's.  Returns a descriptor of it, or -1 with errno set.
  */
 static int
 overwrite(const char *path, const char *text)
@@ -1104,7 +1107,7 @@ read_line(const char *path, char *buf, size_t size)
 	ssize_t n = -1;
 	int fd;
 
-	/* a FIFO that is opened and closed would end who writes to it */
+	/* to open and close a FIFO would send SIGPIPE to its writer */
 	if (lstat(path, &st) == -1 || !S_ISREG(st.st_mode))
 		return false;
 	fd = open(
@@ -1119,7 +1122,7 @@ read_line(const char *path, char *buf, size_t size)
 
 /* ---- log ----------------------------------------------------------------- */
 
-/* The log is written from everywhere, so it is reached from everywhere. */
+/* Global: every section writes to the log. */
 static struct {
 	int level;     /* the least important that is written */
 	bool debug;    /* all levels go to standard error as well */
@@ -1128,7 +1131,7 @@ static struct {
 	int syslog_fd;    /* or -1 */
 	int fd;           /* of the file, or -1 */
 	const char *path; /* of the file, or NULL */
-	bool rotates;     /* it is one that can be renamed or removed */
+	bool rotates;     /* a regular file, to be reopened after rotation */
 	dev_t dev;        /* which file it is */
 	ino_t ino;
 } logger = { .level = LOG_INFO, .stderr_fd = 2, .fd = -1, .syslog_fd = -1 };
@@ -1182,7 +1185,7 @@ log_file_follow(void)
 	struct stat st;
 	int fd;
 
-	/* nothing is rotated to a device: /dev/fd/1 has another meaning now */
+	/* /dev/fd/1, say, is /dev/null after -f: that is no rotation */
 	if (logger.fd != -1 && stat(logger.path, &st) == 0 &&
 	    (!S_ISREG(st.st_mode) ||
 		(st.st_dev == logger.dev && st.st_ino == logger.ino)))
@@ -1230,10 +1233,9 @@ log_syslog_connect(void)
 }
 
 /*
- * Sends one line to syslog, in the form of RFC 3164.  The C library's syslog()
- * waits for a daemon that hangs, so it serves only where the log socket is not
- * of the usual kind.  The second attempt finds a daemon that was
- * restarted.
+ * Sends one line to syslog, in the form of RFC 3164.  syslog(3) may block, so
+ * it is used only where we cannot connect to the log socket.  The second
+ * attempt reaches a syslogd that was restarted.
  */
 static void
 log_syslog_write(int level, const char *text)
@@ -1340,7 +1342,7 @@ die(const char *format, ...)
 	exit(1);
 }
 
-/* Zeroed memory that autossh cannot begin without. */
+/* Zeroed memory.  Ends autossh if there is none: for its start only. */
 static void *
 xcalloc(size_t n, size_t size)
 {
@@ -1362,8 +1364,8 @@ xstrndup(const char *text, size_t len)
 }
 
 /*
- * Another descriptor of FD, for the log.  ssh may write to the same pipe: of
- * one that can be opened anew (Linux), ours does not block and ssh's does.
+ * Duplicates FD for the log.  A pipe is opened again where the system can
+ * (Linux), so that our O_NONBLOCK does not affect ssh's descriptor of it.
  */
 static int
 log_dup(int fd)
@@ -1717,7 +1719,7 @@ settings_check(const struct settings *set, const char *monitor,
 	warn(text);
 }
 
-/* What the settings come to in ms, and what was lowered for it. */
+/* The times that follow from the settings, and which were lowered. */
 struct timing {
 	int64_t first_ms;    /* from the start of ssh to the first test */
 	int64_t poll_ms;     /* from the end of a test to the next */
@@ -2172,9 +2174,9 @@ policy_tries(int tries, int64_t since_ms, bool tested, int64_t poll_s)
 
 /*
  * The nominal pause before a start in ms.  The first quick start comes at once,
- * for a connection that has just broken; the next after 2 s; then the square of
- * 1.4g's rule, but 10 s at least, since sshd (PerSourcePenalties, from 9.8 on)
- * shuts an address out that fails to log in four times in 20 s.
+ * for a connection that has just broken; the next after 2 s; then by 1.4g's
+ * quadratic rule, but after 10 s at least, since sshd (PerSourcePenalties, from
+ * 9.8 on) refuses an address that fails to log in four times in 20 s.
  */
 static int64_t
 policy_pause_ms(int tries, int64_t poll_s)
@@ -2196,8 +2198,8 @@ policy_pause_ms(int tries, int64_t poll_s)
 }
 
 /*
- * Draws from the upper half of PAUSE_MS with NUMBER, which is random: clients
- * of one server must not come back in lock step.
+ * A value in [PAUSE_MS / 2, PAUSE_MS], by the random NUMBER, so that the
+ * clients of one server do not reconnect in lockstep.
  */
 static int64_t
 policy_spread_ms(int64_t pause_ms, uint64_t number)
@@ -2273,7 +2275,7 @@ signal_set(int sig, void (*handler)(int))
 
 /*
  * Installs the handlers, once and for all.  All other signals are blocked, so
- * that none ends autossh; what is pending here is not for a child (fork(2)).
+ * that none ends autossh; a child does not inherit what is pending (fork(2)).
  */
 static void
 signals_open(struct signals *s)
@@ -2297,7 +2299,7 @@ signals_open(struct signals *s)
 	sigprocmask(SIG_SETMASK, &blocked, &s->mask);
 }
 
-/* In the child, before exec: as if autossh had never been. */
+/* In the child, before exec: restores the inherited signal state. */
 static void
 signals_restore(const struct signals *s)
 {
@@ -2371,7 +2373,7 @@ signals_take(void)
 	return sig;
 }
 
-/* Has signals of job control noted while ON, where they are not ignored. */
+/* Catches the signals of job control while ON, unless they are ignored. */
 static void
 signals_catch_jobctl(bool on)
 {
@@ -2405,7 +2407,7 @@ signals_wait(int fd, int timeout_ms)
 	return sig;
 }
 
-/* Whether SIG is how a service manager asks for the end: no failure then. */
+/* Whether SIG is a service manager's request to stop, which is no failure. */
 static bool
 signal_is_service_stop(int sig)
 {
@@ -2889,8 +2891,8 @@ private_listen(struct address *a, const char *name)
 }
 
 /*
- * A socket that listens.  Without descriptors for what has come it rests for a
- * while, or poll() would report the same conns again and again.
+ * A listening socket.  After EMFILE it is not polled until DUE, or poll() would
+ * report the pending connections without end.
  */
 struct listener {
 	int fd;      /* -1: it does not listen */
@@ -3134,8 +3136,8 @@ network_prepare(const struct network *n, struct waitset *set)
 }
 
 /*
- * Takes in what the kernel says has changed.  Its messages only wake us, so
- * that one that is lost (ENOBUFS) does no harm.
+ * Reads the netlink socket until it is empty.  The messages only wake us, so a
+ * lost one (ENOBUFS) does no harm.
  */
 static void
 network_drain(struct network *n, int64_t now)
@@ -3266,7 +3268,7 @@ forwards_init(struct forwards *f, const struct monitor_port *mp, bool ipv6)
 	    mp->port + 1);
 }
 
-/* Has the forwardings of private sockets meet at PORT on the server. */
+/* Sets the server's port of private forwardings. */
 static void
 forwards_set_port(struct forwards *f, const char *port)
 {
@@ -3305,7 +3307,7 @@ forwards_words(struct forwards *f, char *words[5])
 #define PROBE_FIRST_MS 1000 /* from the start of ssh to the first probe */
 #define REFUSAL_GAP_MS 1000 /* from a refusal to the test that confirms it */
 
-/* A connection to our listener; ssh's until it proves to be a stranger's. */
+/* A connection to our listener: ssh's, as long as what it sends matches. */
 struct conn {
 	int fd;
 	size_t matched;   /* bytes of the line that have come */
@@ -3470,10 +3472,10 @@ monitor_reset(struct monitor *m)
 }
 
 /*
- * Has a test with timeout TIMEOUT_MS begin now, because something has happened.
- * One that is under way goes on for as long as the new one might take, as the
- * kernel may be about to mend the connection; another follows it.  Returns
- * false if there is nothing to test.
+ * Begins a test with timeout TIMEOUT_MS now, because something has happened.
+ * One that is under way goes on for as long as the new one might take, since
+ * TCP may yet recover by retransmission; another follows it.  Returns false if
+ * there is nothing to test.
  */
 static bool
 monitor_ask(struct monitor *m, int64_t timeout_ms, int64_t now)
@@ -3498,7 +3500,7 @@ monitor_ask(struct monitor *m, int64_t timeout_ms, int64_t now)
 	return true;
 }
 
-/* Begins the test under way again: its time did not count. */
+/* Restarts the test under way, whose time does not count. */
 static void
 monitor_repeat(struct monitor *m, int64_t now)
 {
@@ -4146,7 +4148,7 @@ ask_once(int tty, const char *question, int *sig)
 	return wrong;
 }
 
-/* The terminal to ask on, or no return. */
+/* Opens the terminal to ask on; ends autossh if there is none. */
 static int
 passphrase_terminal(void)
 {
@@ -4233,7 +4235,8 @@ passphrase_file(const char *path)
 	return wrong;
 }
 
-/* Checks the descriptor while none that is open is ours. */
+/* Checks fd:N before autossh opens a descriptor of its own, which could be N.
+ */
 static void
 passphrase_check(const struct passphrase_source *from)
 {
@@ -4347,7 +4350,7 @@ prompt_server(const char *prompt, char server[SERVER_MAX + 1])
 
 /*
  * Whether a server's prompt, in lower case and less "(user@host) ", asks for a
- * password or PIN that stays the same.  A passphrase is none of its business.
+ * password or PIN that stays the same.  A server has no use for a passphrase.
  */
 static bool
 prompt_wants_password(const char *text)
@@ -4409,7 +4412,7 @@ prompt_classify(const char *hint, const char *prompt)
 	return prompt_wants_password(text) ? PROMPT_PASSWORD : PROMPT_SERVER;
 }
 
-/* What the secret is for: its first answer has decided. */
+/* What the secret is for, which its first answer decides. */
 struct secret_use {
 	enum { USE_UNDECIDED, USE_KEYS, USE_SERVER } kind;
 	char server[SERVER_MAX + 1]; /* user@host; "": ssh did not name it */
@@ -4625,7 +4628,8 @@ askpass_reaped(struct askpass_server *a, pid_t pid, int status)
 
 /*
  * ssh has gone: its prompts are void.  A jump host's ssh is its child and may
- * still wait for an answer; it would take none for an empty password.
+ * still wait for an answer; without one it would send an empty password, so it
+ * is ended.
  */
 static void
 askpass_reset(struct askpass_server *a, int64_t now)
@@ -5025,7 +5029,7 @@ request_handle(struct askpass_server *a, int i, int64_t now)
 	return askpass_get(a, i, now);
 }
 
-/* Takes in what has come from a helper or its command, and what has not. */
+/* Handles what a client or its command sends, its end, and its timeout. */
 static enum event
 request_run(
     struct askpass_server *a, const struct waitset *set, int i, int64_t now)
@@ -5167,7 +5171,7 @@ enum stderr_kind {
 	STDERR_OTHER,
 	STDERR_VERBOSE, /* of -v */
 	STDERR_NOTICE,  /* no reason for anything */
-	STDERR_TELLING, /* says what to mend */
+	STDERR_TELLING, /* names a cause that can be fixed */
 	STDERR_CLOSED   /* the server hung up before the login */
 };
 
@@ -5534,7 +5538,7 @@ notify_prepare(const struct notify *n, struct waitset *set)
 		waitset_until(set, n->pending_due);
 }
 
-/* Shows the watchdog that the main loop turns, and tells what is pending. */
+/* Sends WATCHDOG=1 when it is due, and what is pending. */
 static void
 notify_run(struct notify *n, int64_t now)
 {
@@ -5802,7 +5806,7 @@ pidfile_remove(void)
 	fd_close(&pidfile.fd);
 }
 
-/* Shows who watches the pidfile's time that the tunnel is up. */
+/* Updates the pidfile's time, for whoever watches it. */
 static void
 pidfile_touch(void)
 {
@@ -6113,7 +6117,7 @@ struct supervisor {
 	bool caller_gone;   /* a signal ended it before it could be told */
 	int timer_fd;
 
-	/* large and seldom used: behind the rest, where it is not touched */
+	/* large; last, so that their pages stay untouched */
 	struct monitor monitor;
 	struct askpass_server askpass_server;
 	char self[PATH_MAX]; /* the program file of autossh */
@@ -6335,7 +6339,7 @@ supervisor_report_exec(const struct supervisor *s, int error)
 	    quote(s->settings->path, shown), strerror(error));
 }
 
-/* Starts the ssh process with what this start needs.  Returns false: errno. */
+/* Starts the ssh process.  Returns false after a failure, which is logged. */
 static bool
 supervisor_spawn(struct supervisor *s)
 {
@@ -6574,7 +6578,7 @@ stop_overdue(struct supervisor *s, int64_t now)
 		    s, STOPPING, NEVER, now); /* no start beside the old ssh */
 }
 
-/* The end was wanted while ssh was being stopped, or outlived SIGKILL. */
+/* An exit is wanted: one that outlived SIGKILL is waited for no longer. */
 static void
 stop_to_exit(struct supervisor *s, int64_t now)
 {
@@ -6829,7 +6833,7 @@ child_reaped(struct supervisor *s, int status, int64_t now)
 	askpass_reset(&s->askpass_server, now);
 }
 
-/* Takes in what our children did.  As process 1 we are given others' too. */
+/* Reaps our children and, as process 1, those of others. */
 static void
 supervisor_reap(struct supervisor *s, int64_t now)
 {
