@@ -373,7 +373,7 @@ wrong_key() {
 	sed "s|^IdentityFile .*|IdentityFile $dir/wrong|" "$SSH_CONFIG" \
 	    >"$dir/config"
 	: >"$SSHD_DIR/log"
-	supervised /dev/null -N -F "$dir/config" server
+	supervised /dev/null -N -o BatchMode=yes -F "$dir/config" server
 	refused=0
 	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13; do
 		sleep 3
@@ -381,7 +381,7 @@ wrong_key() {
 		    </dev/null >/dev/null 2>&1 || refused=$((refused + 1))
 	done
 	measured wrong "$who" \
-	    "$(grep -c '^Failed publickey\|^Connection closed by auth' \
+	    "$(grep -c '^Connection closed by authenticating user' \
 		"$SSHD_DIR/log")"
 	measured refused "$who" "$refused"
 	supervised_end
