@@ -32,24 +32,6 @@ clock_move() {
 	esac
 }
 
-# ---- what came of a case
-
-outcome() {
-	echo "$*" >"$dir/outcome"
-	exit
-}
-
-give_up() {
-	outcome "not ok $*"
-}
-
-# must NAME COMMAND...
-must() {
-	must_name=$1
-	shift
-	"$@" || give_up "$must_name"
-}
-
 # ---- cases: each under each clock
 
 # Within the gate a death is premature; after it, none is.

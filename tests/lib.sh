@@ -511,6 +511,26 @@ clock_set() {
 	mv "$dir/clock.new" "$dir/clock"
 }
 
+# ---- cases that run side by side, each in a subshell with a $dir of its own
+
+# outcome "ok"|"skip"|"not ok" TEXT...: ends this case.
+outcome() {
+	[ -z "$pid" ] || ! alive "$pid" || stop
+	echo "$*" >"$dir/outcome"
+	exit
+}
+
+give_up() {
+	outcome "not ok $*"
+}
+
+# must NAME COMMAND...: COMMAND succeeds, or the case ends.
+must() {
+	must_name=$1
+	shift
+	"$@" || give_up "$must_name"
+}
+
 # ---- a real server
 
 # sshd_start [LINE]...: a private sshd on 127.0.0.1, run as whoever runs the

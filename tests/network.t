@@ -71,24 +71,6 @@ another_address() {
 	    give_up "no test passes after a new address"
 }
 
-# ---- what came of a case
-
-outcome() {
-	stop
-	echo "$*" >"$dir/outcome"
-	exit
-}
-
-give_up() {
-	outcome "not ok $*"
-}
-
-must() {
-	must_name=$1
-	shift
-	"$@" || give_up "$must_name"
-}
-
 one_ssh() {
 	must "ssh was started $(ssh_starts) times" [ "$(ssh_starts)" -eq 1 ]
 	must "the tunnel does not pass" passes
@@ -294,19 +276,22 @@ logging_in() {
 	outcome ok
 }
 
+# For a shell on the client: makes $1 pairs of interfaces; sets $n.
+interfaces='n=0
+    while [ "$n" -lt "$1" ]; do
+	n=$((n + 1))
+	ip link add "a$n" type veth peer name "b$n"
+	ip link set "a$n" up; ip link set "b$n" up
+    done'
+
 # Interfaces of containers, with link-local addresses alone.
 containers() {
 	tunnel -N server
-	on_client sh -c 'n=0
-	    while [ "$n" -lt 50 ]; do
-		n=$((n + 1))
-		ip link add "a$n" type veth peer name "b$n"
-		ip link set "a$n" up; ip link set "b$n" up
-	    done
+	on_client sh -c "$interfaces"'
 	    while [ "$n" -gt 0 ]; do
 		ip link del "a$n"
 		n=$((n - 1))
-	    done'
+	    done' sh 50
 	sleep 1.5
 	must "they count as a change" [ "$(log_count "$testing")" -eq 0 ]
 	another_address
@@ -342,13 +327,8 @@ bridges() {
 overflow() {
 	tunnel -N server
 	kill -STOP "$pid"
-	on_client sh -c 'n=0
-	    while [ "$n" -lt 100 ]; do
-		n=$((n + 1))
-		ip link add "a$n" type veth peer name "b$n"
-		ip link set "a$n" up; ip link set "b$n" up
-	    done
-	    ip addr add 10.1.0.99/24 dev eth'
+	on_client sh -c "$interfaces"'
+	    ip addr add 10.1.0.99/24 dev eth' sh 100
 	on_client awk '$2 == 0 && $9 > 0 { lost = 1 } END { exit !lost }' \
 	    /proc/net/netlink || outcome "skip no message is lost"
 	kill -CONT "$pid"
