@@ -19,6 +19,8 @@
  *			SIGKILL; prints when, as NS
  */
 
+#include "config.h"
+
 #include <sys/types.h>
 #include <sys/wait.h>
 

@@ -41,7 +41,8 @@ reference=${AUTOSSH_REFERENCE:-/usr/lib/autossh/autossh}
 contenders=autossh
 [ ! -x "$reference" ] || contenders='autossh original'
 bench=$tmp/bench
-${CC:-cc} -std=c99 -D_GNU_SOURCE -O2 -o "$bench" "$source_dir/tests/bench.c" ||
+${CC:-cc} -std=c99 -O2 -I"$(dirname "$FAKESSH")/.." -o "$bench" \
+    "$source_dir/tests/bench.c" ||
     bail_out "no C compiler"
 
 # The program of a contender.
