@@ -6678,12 +6678,10 @@ child_exited(struct supervisor *s, int64_t now)
 	v = policy_death(status, s->starts == s->gated_start,
 	    s->timing->gate_ms, now - s->ssh.started, supervisor_no_session(s),
 	    s->settings->ntservice);
-	if (remote_forward_suspect(s)) {
-		f->no_remote = !f->no_remote;
-		if (f->no_remote && v == VERDICT_PREMATURE) {
-			s->gated_start++;
-			v = VERDICT_RESTART;
-		}
+	f->no_remote = !f->no_remote && remote_forward_suspect(s);
+	if (f->no_remote && v == VERDICT_PREMATURE) {
+		s->gated_start++;
+		v = VERDICT_RESTART;
 	}
 	ssh_stderr_explain(&s->ssh_stderr, now - STDERR_RECENT_MS);
 	supervisor_log_death(s, status, v);

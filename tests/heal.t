@@ -87,6 +87,12 @@ check "ExitOnForwardFailure: up without the monitor's -R" \
 is "$(log_text | grep -c '^starting ssh (count')" 2 \
     "ExitOnForwardFailure: at the second start"
 is "$(metric autossh_up)" 1 "ExitOnForwardFailure: autossh_up 1"
+end_sessions
+check "ExitOnForwardFailure: the next ssh has the monitor's -R again" \
+    wait_log "the server may have refused the monitor's forwarding: starting ssh \
+without its -R" 2 60
+check "ExitOnForwardFailure: and the one after it is up" \
+    wait_starts 4
 stop
 mv "$SSHD_DIR/authorized_keys.bak" "$SSHD_DIR/authorized_keys"
 
