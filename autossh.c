@@ -6442,10 +6442,10 @@ test_now(struct supervisor *s, int64_t now)
 static void
 start_after_change(struct supervisor *s, int64_t now)
 {
+	s->settled_tries = 1;
 	if (s->deadline <= now)
 		return;
 	network_log(&s->network, "starting ssh");
-	s->settled_tries = 1;
 	start_now(s, now);
 }
 
