@@ -105,6 +105,7 @@
 #define WAITSET_MAX (CONNS_MAX + 2 * REQUESTS_MAX + 16)
 #define REQUESTS_MAX 8 /* prompts of ssh that are handled at a time */
 #define TEXT_MAX 1024  /* bytes of a formatted message */
+#define SSHD_LOGIN_GRACE_MS 120000 /* LoginGraceTime of sshd_config(5) */
 
 /* What the main loop waits for: descriptors, and a time. */
 struct waitset {
@@ -3350,6 +3351,7 @@ struct monitor {
 	const struct timing *timing;
 	const char *message;
 	bool ssh_on_terminal; /* ssh prints a line there for each refusal */
+	bool attended;        /* ssh may be asking a person */
 	struct forwards forwards;
 	struct listener listener;
 	struct schedule schedule;
@@ -3910,7 +3912,13 @@ monitor_begin(struct monitor *m, int64_t now)
 	struct schedule *sc = &m->schedule;
 	struct test *t = &m->test;
 	enum event event = EV_NONE;
+	int64_t login_end;
 
+	/* sshd would end it at that time */
+	login_end = m->good_at + SSHD_LOGIN_GRACE_MS;
+	if (m->attended && m->forwards.auto_port && !monitor_sees_login(m) &&
+	    sc->first_due < login_end)
+		sc->first_due = login_end;
 	sc->next_due = NEVER;
 	t->begun = now;
 	t->probe = now < sc->first_due;
@@ -6071,11 +6079,10 @@ ssh_spawn(char **argv, const char *helper, const struct signals *signals,
 
 /* ---- supervisor ---------------------------------------------------------- */
 
-#define STOP_DELAY_MS 50           /* from ssh's stop to our own */
-#define LOGIN_TIMEOUT_MS 90000     /* less than sshd's LoginGraceTime, 120 s */
-#define END_GRACE_MS 3000          /* from SIGTERM to SIGKILL */
-#define KILL_WAIT_MS 1000          /* from SIGKILL until autossh exits anyway */
-#define SSHD_LOGIN_GRACE_MS 120000 /* sshd ends a login that takes longer */
+#define STOP_DELAY_MS 50       /* from ssh's stop to our own */
+#define LOGIN_TIMEOUT_MS 90000 /* less than sshd's LoginGraceTime, 120 s */
+#define END_GRACE_MS 3000      /* from SIGTERM to SIGKILL */
+#define KILL_WAIT_MS 1000      /* from SIGKILL until autossh exits anyway */
 
 /* What follows when ssh has gone. */
 enum want {
@@ -7227,6 +7234,7 @@ main_open(struct supervisor *s)
 		s->monitor.schedule.probing = true;
 	s->monitor.ssh_on_terminal =
 	    s->ssh_stderr.read_fd == -1 && isatty(2) == 1;
+	s->monitor.attended = !login_is_unattended(s);
 	monitor_listen(&s->monitor, &s->settings->port);
 	if (askpass_on(&s->askpass_server))
 		secrets_lock();

@@ -132,6 +132,21 @@ at_terminal() {
 	read -r autossh <"$dir/autossh"
 }
 
+if [ -n "$script" ]; then
+	fresh
+	echo "await $dir/go forward" >"$dir/plan"
+	at_terminal AUTOSSH_PATH="$FAKESSH" AUTOSSH_FIRST_POLL=1 \
+	    AUTOSSH_POLL=2 -- -N host
+	check "a person types: a test is due" \
+	    wait_log "ssh has not logged in yet" 3 30
+	: >"$dir/go"
+	check "a person has typed: a test passes" wait_log "connection ok"
+	is "$(starts)" 1 "a person types: no restart"
+	stop
+else
+	skip "a person types" "no script(1)"
+fi
+
 # At a terminal ssh itself writes a line for each test that is refused.
 if [ -n "$script" ]; then
 	server_has "AllowTcpForwarding no"
