@@ -2888,6 +2888,19 @@ test_exit_before_exec(void)
 	is_int(s.want, WANT_EXIT, "TERM before exec: autossh is to exit");
 }
 
+/* A resume in a pause that is over: the start is due, the network is not up. */
+static void
+test_start_after_change(void)
+{
+	static struct supervisor s;
+
+	s.tries = s.settled_tries = 9;
+	s.deadline = 5000;
+	start_after_change(&s, 5000);
+	is_int(s.deadline, 5000, "a start that is due comes as it would");
+	is_int(s.settled_tries, 1, "and short pauses follow if it fails");
+}
+
 /* The network changes while an ssh is being ended. */
 static void
 test_stop_after_change(void)
@@ -3028,6 +3041,7 @@ main(void)
 	test_status_text();
 	test_actions();
 	test_exit_before_exec();
+	test_start_after_change();
 	test_stop_after_change();
 	test_supervisor_denied();
 	printf("1..%d\n", tests);
