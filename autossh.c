@@ -3508,6 +3508,8 @@ monitor_repeat(struct monitor *m, int64_t now)
 {
 	if (m->test.phase == TEST_NONE)
 		return;
+	if (m->test.asked)
+		m->schedule.asked_ms = m->test.timeout_ms;
 	test_close(&m->test);
 	m->schedule.next_due = now;
 }

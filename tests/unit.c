@@ -1812,6 +1812,12 @@ test_monitor_test_now(void)
 	monitor_repeat(&m, 4000);
 	is_int(m.test.phase, TEST_NONE, "a test is begun again");
 	is_int(m.schedule.next_due, 4000, "at once");
+	is_int(m.schedule.asked_ms, 0, "with the usual timeout");
+	m.test.phase = TEST_AWAIT_CONN;
+	m.test.asked = true;
+	m.test.timeout_ms = 3000;
+	monitor_repeat(&m, 4100);
+	is_int(m.schedule.asked_ms, 3000, "or with that of its event");
 	monitor_start(&m, 5000);
 	monitor_repeat(&m, 6000);
 	is_int(m.schedule.next_due, 55000, "a planned test stays planned");
