@@ -88,11 +88,10 @@ is "$(log_text | grep -c '^starting ssh (count')" 2 \
     "ExitOnForwardFailure: at the second start"
 is "$(metric autossh_up)" 1 "ExitOnForwardFailure: autossh_up 1"
 end_sessions
-check "ExitOnForwardFailure: the next ssh has the monitor's -R again" \
-    wait_log "the server may have refused the monitor's forwarding: starting ssh \
-without its -R" 2 60
-check "ExitOnForwardFailure: and the one after it is up" \
-    wait_starts 4
+check "ExitOnForwardFailure: after its death a fourth is up" \
+    wait_log "starting ssh (count 4)" 1 60
+is "$(log_text | grep -c '^command: .* -R 127')" 2 \
+    "ExitOnForwardFailure: the third had the monitor's -R again"
 stop
 mv "$SSHD_DIR/authorized_keys.bak" "$SSHD_DIR/authorized_keys"
 
