@@ -2522,8 +2522,9 @@ program_find(const char *program, char path[PATH_MAX])
 		snprintf(path, PATH_MAX, "%s", program);
 		return program_is_executable(path);
 	}
-	for (dirs = dirs != NULL ? dirs : "/usr/bin:/bin"; dirs != NULL;
-	     dirs = dirs[len] == ':' ? dirs + len + 1 : NULL) {
+	if (dirs == NULL)
+		dirs = "/usr/bin:/bin";
+	for (; dirs != NULL; dirs = dirs[len] == ':' ? dirs + len + 1 : NULL) {
 		len = strcspn(dirs, ":");
 		snprintf(path, PATH_MAX, "%.*s/%s", len == 0 ? 1 : (int)len,
 		    len == 0 ? "." : dirs, program);
@@ -3032,7 +3033,8 @@ ifaddress_checked(const struct sockaddr *sa)
 static ssize_t
 ifaddress_list(struct ifaddress **list)
 {
-	struct ifaddrs *all, *i;
+	struct ifaddrs *all;
+	const struct ifaddrs *i;
 	size_t n = 1; /* calloc(0) may return NULL */
 
 	if (getifaddrs(&all) == -1)

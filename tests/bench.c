@@ -143,7 +143,8 @@ static void
 strike(const char *path)
 {
 	static pid_t pids[HERD_MAX];
-	char line[64], *pid;
+	char line[64];
+	const char *pid;
 	FILE *f = fopen(path, "r");
 	int n = 0;
 

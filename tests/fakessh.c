@@ -482,7 +482,7 @@ relay_close(struct relay *r)
 
 /* Where a connection to a local forwarding goes: a socket, or -1. */
 static int
-far_end(struct player *p, const struct forward *f)
+far_end(const struct player *p, const struct forward *f)
 {
 	int i;
 
@@ -532,7 +532,7 @@ relay_open(struct player *p, const struct forward *f)
 }
 
 static void
-way_read(struct player *p, struct relay *r, struct direction *d)
+way_read(const struct player *p, const struct relay *r, struct direction *d)
 {
 	ssize_t n = read(d->from, d->data, sizeof(d->data));
 
@@ -557,7 +557,7 @@ way_read(struct player *p, struct relay *r, struct direction *d)
 }
 
 static void
-way_write(struct player *p, struct direction *d)
+way_write(const struct player *p, struct direction *d)
 {
 	size_t n = p->trickle > 0 ? 1 : d->len - d->off;
 	ssize_t done = send(d->to, d->data + d->off, n, 0);
@@ -723,11 +723,9 @@ ask(const char *prompt, const char *hint, int old)
 #ifdef __linux__
 /* The parent lets itself be traced by us, where that has to be allowed. */
 static int
-trace_parent(void)
+trace_parent(int tries)
 {
-	int try;
-
-	for (try = 0; try < 100; try++) {
+	while (tries-- > 0) {
 		if (ptrace(PTRACE_SEIZE, getppid(), NULL, NULL) == 0)
 			return 0;
 		sleep_ms(10);
@@ -742,8 +740,9 @@ trace_allow(pid_t tracer)
 }
 #else
 static int
-trace_parent(void)
+trace_parent(int tries)
 {
+	(void)tries;
 	errno = ENOSYS;
 	return -1;
 }
@@ -772,7 +771,7 @@ outlive(const char *file)
 	if ((tracer = fork()) == -1)
 		fail("fork: %s", strerror(errno));
 	if (tracer == 0) {
-		if (trace_parent() == -1)
+		if (trace_parent(100) == -1)
 			fail("cannot trace: %s", strerror(errno));
 		if (write(p[1], "", 1) != 1)
 			_exit(98);

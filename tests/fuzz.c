@@ -699,7 +699,7 @@ abstract_drain(int fd)
 }
 
 static void
-wire_send(struct wire *w, struct client *c, const char *bytes, size_t n)
+wire_send(const struct wire *w, struct client *c, const char *bytes, size_t n)
 {
 	if (c->fd == -1)
 		return;

@@ -131,7 +131,7 @@ echo(int fd, int swallow)
 static int
 tool_echo(char **arg)
 {
-	struct pollfd set[MAX_ECHOES + 1];
+	struct pollfd set[MAX_ECHOES + 1] = { { -1, 0, 0 } };
 	int port = (int)number(arg[0]), swallow = arg[1] != NULL;
 	int i, n = 1;
 
@@ -191,7 +191,8 @@ tool_datagrams(char **arg)
 	struct sockaddr_un un;
 	socklen_t len =
 	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
-	char text[4096], *line;
+	char text[4096];
+	const char *line;
 	ssize_t n;
 	int fd;
 
@@ -597,6 +598,7 @@ run_word(const char *word)
 	struct rlimit limit;
 	siginfo_t dead;
 	sigset_t set;
+	int fd;
 
 	arg = arg != NULL ? arg + 1 : "";
 	if (strncmp(word, "ignore=", 7) == 0)
@@ -607,9 +609,13 @@ run_word(const char *word)
 		sigprocmask(SIG_BLOCK, &set, NULL);
 	} else if (strncmp(word, "close=", 6) == 0)
 		close((int)number(arg));
-	else if (strncmp(word, "open=", 5) == 0)
-		dup2(open("/dev/null", O_RDWR | O_CLOEXEC), (int)number(arg));
-	else if (strncmp(word, "umask=", 6) == 0)
+	else if (strncmp(word, "open=", 5) == 0) {
+		fd = open("/dev/null", O_RDWR);
+		if (fd == -1 || dup2(fd, (int)number(arg)) == -1)
+			fail("cannot open descriptor %s", arg);
+		if (fd != (int)number(arg))
+			close(fd);
+	} else if (strncmp(word, "umask=", 6) == 0)
 		umask((mode_t)strtol(arg, NULL, 8));
 	else if (strncmp(word, "files=", 6) == 0) {
 		limit.rlim_cur = limit.rlim_max = (rlim_t)number(arg);

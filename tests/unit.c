@@ -322,7 +322,7 @@ test_settings_numbers(void)
 	for (i = 0; i < COUNT(table); i++) {
 		const struct setting *s = setting_find(table[i].name);
 		bool good;
-		int64_t *number = (void *)((char *)&set + s->offset);
+		const int64_t *number = (void *)((char *)&set + s->offset);
 
 		memset(&set, 0x55, sizeof(set));
 		good = setting_store(&set, s, table[i].value);
