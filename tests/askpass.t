@@ -940,7 +940,9 @@ dumps() {
 	forget "$dumps_pid"
 	[ "$(ls "$tmp/core")" ]
 }
-if [ "$cores" = unlimited ] && dumps 2>/dev/null; then
+if ! built_with HAVE_PRCTL; then
+	skip "SEGV: no core file" "built without prctl"
+elif [ "$cores" = unlimited ] && dumps 2>/dev/null; then
 	rm "$tmp/core"/*
 	cd "$tmp/core" || exit
 	secret_case
@@ -960,6 +962,8 @@ dump() {
 # A debugger that may do everything finds it nowhere else.
 if [ -z "$memory" ]; then
 	skip "core by a debugger" "built with a sanitizer"
+elif ! built_with HAVE_DECL_MADV_DONTDUMP; then
+	skip "core by a debugger" "built without madvise"
 elif [ "$(id -u)" -eq 0 ] && command -v gcore >/dev/null; then
 	secret_case
 	is "$(asked 1)" "$answered" \

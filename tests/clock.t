@@ -262,9 +262,13 @@ if clock_library; then
 			    "$name"
 		done
 	done
-	for name in backoff pause test lifetime gate; do
-		side_by_side "suspended: $name" "suspended_$name"
-	done
+	if built_with HAVE_DECL_CLOCK_BOOTTIME; then
+		for name in backoff pause test lifetime gate; do
+			side_by_side "suspended: $name" "suspended_$name"
+		done
+	else
+		skip "suspended" "built without CLOCK_BOOTTIME"
+	fi
 	collect
 else
 	skip "the clock is set" "no way to move the clock for this program"

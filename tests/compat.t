@@ -635,7 +635,7 @@ table_signals() {
 	    '-M 0 h' 'running; sig USR1; running 2; stop'
 	scenario 'running: TSTP and CONT' hang '' '-M 0 h' \
 	    'running; sig TSTP; sleep 0.3; sig CONT; still 0.3; stop'
-	scenario 'running: KILL' hang '' '-M 0 h' \
+	! built_with HAVE_PRCTL || scenario 'running: KILL' hang '' '-M 0 h' \
 	    'running; sig KILL; finish; sleep 0.5'
 	for s in TERM KILL INT HUP USR1; do
 		scenario "ssh: killed by $s from elsewhere" 'hang; exit 0' '' \

@@ -405,6 +405,9 @@ faults="session_killed server_restarted server_away traffic_dropped
     log_disk_full syslog_away no_descriptors few_descriptors no_processes
     tmp_read_only autossh_killed"
 program=$AUTOSSH
+built_with HAVE_PRCTL || faults=$(echo "$faults" | sed 's/autossh_killed//')
+built_with HAVE_LINUX_RTNETLINK_H ||
+    faults=$(echo "$faults" | sed 's/[a-z_]*_at_poll_600//g')
 ! sanitized || faults=$(echo "$faults" | sed 's/few_descriptors//')
 pids=
 for fault in ${FAULTS:-$faults}; do

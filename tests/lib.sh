@@ -314,6 +314,12 @@ hold_port() {
 	    bail_out "no port is held: $(cat "$tmp/holder.$port")"
 }
 
+# built_with NAME: whether configure has found it, as in HAVE_PRCTL.
+built_with() {
+	! [ -f "$builddir/config.h" ] ||
+	    grep -q "^#define $1 1$" "$builddir/config.h"
+}
+
 # ---- running autossh
 
 fresh() {

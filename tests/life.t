@@ -287,7 +287,7 @@ check "ssh has the environment of autossh" cmp -s "$dir/env.1" "$dir/env.2"
 
 # ---- ssh does not outlive autossh
 
-if [ -n "$linux" ] || [ "$(uname -s)" = FreeBSD ]; then
+if built_with HAVE_PRCTL || built_with HAVE_PROCCTL; then
 	for mode in -N -f; do
 		fresh 'ignore HUP hang'
 		start AUTOSSH_PIDFILE="$dir/pid" -M 0 $mode host
@@ -300,7 +300,7 @@ if [ -n "$linux" ] || [ "$(uname -s)" = FreeBSD ]; then
 		wait_exit
 	done
 else
-	skip "1.4g: SIGKILL leaves ssh running" "no such service of the system"
+	skip "1.4g: SIGKILL leaves ssh running" "built without prctl"
 fi
 
 # ---- nothing goes unnoticed

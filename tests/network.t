@@ -12,6 +12,8 @@
 
 . "${srcdir:-$(dirname "$0")/..}/tests/networks.sh"
 
+built_with HAVE_LINUX_RTNETLINK_H || skip_all "built without netlink"
+
 testing="network has changed, testing the connection"
 starting="network has changed, starting ssh"
 

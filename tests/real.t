@@ -313,11 +313,11 @@ start -M "$loop" -N -L "$tunnel:127.0.0.1:$SSHD_PORT" server
 passes
 ssh=$(last_ssh)
 kill -KILL "$pid"
-if [ "$(uname)" = Linux ]; then
+if built_with HAVE_PRCTL || built_with HAVE_PROCCTL; then
 	check "autossh killed: ssh ends" wait_for 20 '! alive "$ssh"'
 else
 	kill "$ssh"
-	skip "autossh killed: ssh ends" "Linux only"
+	skip "autossh killed: ssh ends" "built without prctl"
 fi
 wait "$pid" 2>/dev/null
 forget "$pid"

@@ -1468,6 +1468,7 @@ test_network_run(void)
 	is_int(network_gone_since(&n, 5000), false, "one had gone before");
 }
 
+#if defined(HAVE_TIMERFD_CREATE) && HAVE_DECL_TFD_TIMER_CANCEL_ON_SET
 /* A jump of the clock wakes autossh once. */
 static void
 test_network_clock(void)
@@ -1490,6 +1491,12 @@ test_network_clock(void)
 	close(fds[0]);
 	close(fds[1]);
 }
+#else
+static void
+test_network_clock(void)
+{
+}
+#endif
 
 /* When messages come, addresses are compared after a pause, or a second. */
 static void
@@ -1512,7 +1519,8 @@ test_network_messages(void)
 		is_int(send(fds[1], "message", 7, 0), 7, "a message");
 		is_int(send(fds[1], "message", 7, 0), 7, "and one more");
 		is_int(network_run(&n, &set, now), EV_NONE, "is read");
-		is_int(recv(n.route_fd, &byte, 1, MSG_DONTWAIT), -1,
+		ok(n.route_fd != -1 &&
+			recv(n.route_fd, &byte, 1, MSG_DONTWAIT) == -1,
 		    "none is left");
 		waitset_clear(&set);
 		network_prepare(&n, &set);
