@@ -5900,7 +5900,7 @@ background_await(
 	} while (pselect(1, &set, NULL, NULL, NULL, mask) == -1 &&
 		 background_signal == 0);
 	if (read(0, &byte, 1) == 1)
-		_exit(0);
+		exit(0);
 	if (background_signal != 0)
 		process_signal(child, SIGTERM);
 	while (waitpid(child, &status, 0) == -1 && errno == EINTR)
@@ -5910,7 +5910,7 @@ background_await(
 		sigprocmask(SIG_SETMASK, mask, NULL);
 		(void)raise(background_signal);
 	}
-	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+	exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
 }
 
 /*
