@@ -4128,6 +4128,8 @@ line_read(int fd, char line[SECRET_MAX + 1], int *sig)
 	line[n] = '\0';
 	if (n == SECRET_MAX && line[n - 1] != '\n')
 		return "the first line is too long";
+	if (strlen(line) != n)
+		return "the first line holds a NUL byte";
 	line[secret_length(line)] = '\0';
 	return line[0] == '\0' ? "the first line is empty" : NULL;
 }
@@ -4930,6 +4932,9 @@ command_read(struct askpass_server *a, int i, int64_t now)
 		    a, i, "the command's first line is too long");
 	if (n > 0 && len == secrets->nused)
 		return EV_NONE; /* there is more to come */
+	if (n > 0 && secrets->used[len] == '\0')
+		return request_refuse(
+		    a, i, "the command's first line holds a NUL byte");
 	if (n > 0 && len == 0)
 		return request_refuse(
 		    a, i, "the command's first line is empty");

@@ -313,6 +313,12 @@ wait_exit
 is "$status $(starts)" "1 0" "fd, a line too long: status 1"
 like "$(cat "$dir/err")" "^autossh: .*too long" \
     "fd, a line too long: the reason"
+begin hang
+by_fd 'one\0two\n'
+wait_exit
+is "$status $(starts)" "1 0" "fd, a NUL byte: status 1"
+like "$(cat "$dir/err")" "^autossh: .*holds a NUL byte" \
+    "fd, a NUL byte: the reason"
 
 # ---- file
 
@@ -471,6 +477,8 @@ exec_refused() {
 exec_refused "prints nothing" "true" "the command printed nothing: exit status 0"
 exec_refused "prints an empty line" "echo; echo more" \
     "the command's first line is empty"
+exec_refused "prints a NUL byte" "printf 'one\\000two\\n'" \
+    "the command's first line holds a NUL byte"
 exec_refused "fails" "exit 3" "the command printed nothing: exit status 3"
 exec_refused "closes its output" "exec >&-; sleep 0.3; exit 4" \
     "the command printed nothing: exit status 4"
