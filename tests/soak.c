@@ -241,7 +241,7 @@ forward(const char *listen_at, const char *target)
 			if (set[i + 1].revents && !relay_run(&relays[i]))
 				relay_close(relays, &n, i);
 		}
-		if (set[0].revents)
+		if (listener != -1 && set[0].revents)
 			relay_accept(relays, &n, listener, target);
 	}
 }

@@ -84,6 +84,8 @@ tool_free(char **arg)
 		for (j = 0; j < 2; j++) {
 			len = address(&a, hosts[i], port + j);
 			fd = socket(a.sa.sa_family, SOCK_STREAM, 0);
+			if (fd == -1)
+				continue; /* no IPv6 here */
 			setsockopt(
 			    fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 			if (bind(fd, &a.sa, len) == -1 && errno == EADDRINUSE)
