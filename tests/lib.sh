@@ -306,12 +306,11 @@ free_port() {
 # look by binding it would be in its way.
 hold_port() {
 	free_port
-	"$TOOL" run -- socat -dd "TCP-LISTEN:$((port + 1)),bind=127.0.0.1" - \
-	    </dev/null >/dev/null 2>"$tmp/holder.$port" &
+	"$TOOL" echo "$((port + 1))" </dev/null >/dev/null 2>&1 &
 	holder=$!
 	started_pids="$started_pids $holder"
-	wait_for 10 'grep -q "listening on" "$tmp/holder.$port"' ||
-	    bail_out "no port is held: $(cat "$tmp/holder.$port")"
+	wait_for 10 '"$TOOL" connects "$((port + 1))"' ||
+	    bail_out "nothing holds port $((port + 1))"
 }
 
 # built_with NAME: whether configure has found it, as in HAVE_PRCTL.
