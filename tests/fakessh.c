@@ -212,7 +212,8 @@ record_start(char **argv, const char *open_fds)
 	starts = record_open("starts", "a+");
 	if (flock(fileno(starts), LOCK_EX) == -1)
 		fail("flock: %s", strerror(errno));
-	rewind(starts);
+	if (fseek(starts, 0, SEEK_SET) == -1)
+		fail("fseek: %s", strerror(errno));
 	while ((c = getc(starts)) != EOF)
 		if (c == '\n')
 			start_number++;
