@@ -319,6 +319,15 @@ built_with() {
 	    grep -q "^#define $1 1$" "$builddir/config.h"
 }
 
+# emulated: whether an emulator runs autossh, which has a command line and an
+# environment of its own.
+emulated() {
+	case $AUTOSSH in
+	*/emulated/*) ;;
+	*) return 1 ;;
+	esac
+}
+
 # ---- running autossh
 
 fresh() {

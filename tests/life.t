@@ -283,7 +283,12 @@ start AUTOSSH_GATETIME=0 SOME="two words" OTHER= "exec:$FAKESSH" host
 wait_exit
 start AUTOSSH_GATETIME=0 SOME="two words" OTHER= -M 0 host
 wait_exit
-check "ssh has the environment of autossh" cmp -s "$dir/env.1" "$dir/env.2"
+if emulated; then
+	skip "ssh has the environment of autossh" "emulated"
+else
+	check "ssh has the environment of autossh" \
+	    cmp -s "$dir/env.1" "$dir/env.2"
+fi
 
 # ---- ssh does not outlive autossh
 

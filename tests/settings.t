@@ -217,8 +217,13 @@ fresh 'exit 0'
 ln -s "$FAKESSH" "$dir/some-ssh"
 printf 'exec %s "$@"\n' "$FAKESSH" >"$dir/script"
 chmod 755 "$dir/script"
-run AUTOSSH_GATETIME=0 AUTOSSH_PATH="$dir/script" -M 0 host ls -l
-is "$status $(argv 1)" "0 $(words host ls -l)" "AUTOSSH_PATH: a script without #!"
+if grep -q '^CC = musl-gcc' "$builddir/Makefile" 2>/dev/null; then
+	skip "AUTOSSH_PATH: a script without #!" "musl's execvp starts none"
+else
+	run AUTOSSH_GATETIME=0 AUTOSSH_PATH="$dir/script" -M 0 host ls -l
+	is "$status $(argv 1)" "0 $(words host ls -l)" \
+	    "AUTOSSH_PATH: a script without #!"
+fi
 
 : >"$tmp/no-program"
 refused 'nowhere/ssh.*No such file' AUTOSSH_PATH=/nowhere/ssh -M 0

@@ -347,11 +347,16 @@ if $pidns true 2>/dev/null; then
 	is "$status" 1 "and ends on TERM"
 
 	# unshare -p alone: autossh stays outside, its first child is process 1.
-	fresh "exit 5"
-	# shellcheck disable=SC2086 # words
-	run AUTOSSH_GATETIME=0 AUTOSSH_MAXSTART=1 \
-	    exec:unshare ${pidns_children#unshare} "$AUTOSSH" -M 0 host
-	is "$status $(starts)" "1 1" "a namespace for its children alone"
+	if emulated; then
+		skip "a namespace for its children alone" "emulated"
+	else
+		fresh "exit 5"
+		# shellcheck disable=SC2086 # words
+		run AUTOSSH_GATETIME=0 AUTOSSH_MAXSTART=1 \
+		    exec:unshare ${pidns_children#unshare} "$AUTOSSH" -M 0 host
+		is "$status $(starts)" "1 1" \
+		    "a namespace for its children alone"
+	fi
 else
 	skip "as process 1 it reaps every child" "no pid namespaces here"
 	skip "a namespace for its children alone" "no pid namespaces here"
