@@ -955,7 +955,7 @@ path_follow(const char *path, char target[PATH_MAX])
 	for (i = 0; i < LINKS_MAX; i++) {
 		if (lstat(target, &st) == -1 || !S_ISLNK(st.st_mode))
 			return;
-		/* what root or we own there, others cannot replace now */
+		/* checked before it is read: it cannot be replaced between */
 		if (!owner_is_trusted(st.st_uid) || !path_parent(target, dir) ||
 		    !path_is_safe(dir))
 			break;
@@ -1147,7 +1147,7 @@ log_file_open(const char *path)
 {
 	char resolved[PATH_MAX], dir[PATH_MAX];
 	struct stat st;
-	int fd;
+	int fd, error = 0;
 
 	path_follow(path, resolved);
 	if (!path_parent(resolved, dir))
@@ -1160,14 +1160,13 @@ log_file_open(const char *path)
 		return -1;
 	if (fstat(fd, &st) == -1 ||
 	    (!S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode) &&
-		!S_ISCHR(st.st_mode))) {
+		!S_ISCHR(st.st_mode)))
+		error = EOPNOTSUPP;
+	else if (S_ISREG(st.st_mode) && st.st_nlink > 1 && !path_is_safe(dir))
+		error = EMLINK;
+	if (error != 0) {
 		fd_close(&fd);
-		errno = EOPNOTSUPP;
-		return -1;
-	}
-	if (S_ISREG(st.st_mode) && st.st_nlink > 1 && !path_is_safe(dir)) {
-		fd_close(&fd);
-		errno = EMLINK;
+		errno = error;
 		return -1;
 	}
 	logger.rotates = S_ISREG(st.st_mode);
@@ -1381,6 +1380,19 @@ log_dup(int fd)
 	return own != -1 ? own : fcntl(fd, F_DUPFD_CLOEXEC, 3);
 }
 
+/*
+ * The descriptor of our own output that FILE names, or -1.  It is shared:
+ * opened again by its name, a socket (as systemd's) or a file of another user's
+ * would be refused.
+ */
+static int
+log_standard_fd(const char *file)
+{
+	if (strcmp(file, "/dev/stdout") == 0)
+		return 1;
+	return strcmp(file, "/dev/stderr") == 0 ? 2 : -1;
+}
+
 /* Sets up the log as the settings have it; a log file must be writable. */
 static void
 log_open(const struct settings *set, bool background)
@@ -1388,20 +1400,19 @@ log_open(const struct settings *set, bool background)
 	const char *file = set->logfile;
 	char shown[VALUE_SHOWN + 4];
 	struct stat st;
+	int standard = -1;
 
 	logger.level = set->debug ? LOG_DEBUG : (int)set->loglevel;
 	logger.debug = set->debug && !background;
-	/*
-	 * Our own output is shared: opened again by its name, a socket (as
-	 * systemd's) or a file of another user's would be refused.
-	 */
-	if (file == NULL ? set->ntservice : strcmp(file, "/dev/stdout") == 0) {
-		logger.fd = log_dup(1);
+	if (file != NULL)
+		standard = log_standard_fd(file);
+	else if (set->ntservice)
+		standard = 1;
+	if (standard != -1) {
+		logger.fd = log_dup(standard);
 	} else if (file == NULL) {
 		openlog("autossh", LOG_PID, LOG_USER);
 		logger.syslog = true;
-	} else if (strcmp(file, "/dev/stderr") == 0) {
-		logger.fd = log_dup(2);
 	} else {
 		logger.fd = log_file_open(file);
 		if (logger.fd == -1 &&
@@ -3867,6 +3878,13 @@ monitor_sees_login(struct monitor *m)
 	return m->logged_in;
 }
 
+/* Whether ssh is known to be logging in still. */
+static bool
+monitor_awaits_login(struct monitor *m)
+{
+	return m->forwards.auto_port && !monitor_sees_login(m);
+}
+
 /*
  * Has a test begin now.  It is no probe, and a probe under way makes room,
  * unless ssh is still logging in: that is no failure.
@@ -3878,7 +3896,7 @@ monitor_test_now(struct monitor *m, int64_t now)
 
 	if (sc->next_due == NEVER && m->test.phase == TEST_NONE)
 		return;
-	if (!m->forwards.auto_port || monitor_sees_login(m))
+	if (!monitor_awaits_login(m))
 		sc->first_due = earlier(sc->first_due, now);
 	if (m->test.phase == TEST_NONE)
 		sc->next_due = now;
@@ -3920,8 +3938,7 @@ monitor_begin(struct monitor *m, int64_t now)
 
 	/* sshd would end it at that time */
 	login_end = m->good_at + SSHD_LOGIN_GRACE_MS;
-	if (m->attended && m->forwards.auto_port && !monitor_sees_login(m) &&
-	    sc->first_due < login_end)
+	if (m->attended && monitor_awaits_login(m) && sc->first_due < login_end)
 		sc->first_due = login_end;
 	sc->next_due = NEVER;
 	t->begun = now;
@@ -4249,8 +4266,7 @@ passphrase_file(const char *path)
 	return wrong;
 }
 
-/* Checks fd:N before autossh opens a descriptor of its own, which could be N.
- */
+/* Checks fd:N before autossh opens a descriptor that could be N. */
 static void
 passphrase_check(const struct passphrase_source *from)
 {
@@ -5869,7 +5885,7 @@ pidfile_write(const char *path)
 		fd_close(&pidfile.fd);
 }
 
-static volatile sig_atomic_t background_signal; /* to the waiting process; 0 */
+static volatile sig_atomic_t background_signal; /* that was caught, or 0 */
 
 static void
 background_note(int sig)
@@ -5940,7 +5956,7 @@ background_start(const struct signals *signals)
 	if (child > 0) {
 		secrets_wipe();
 		close(fds[1]);
-		dup2(fds[0], 0);
+		dup2(fds[0], 0); /* below FD_SETSIZE, for pselect(2) */
 		/* what is pending stays so: it was sent to autossh */
 		sigprocmask(SIG_SETMASK, NULL, &mask);
 		sigfillset(&restored.mask);
@@ -6531,8 +6547,8 @@ test_failed(struct supervisor *s, int64_t now)
 static bool
 login_overdue(struct supervisor *s, int64_t now)
 {
-	return s->state == RUNNING && s->monitor.forwards.auto_port &&
-	       now >= running_deadline(s) && !monitor_sees_login(&s->monitor);
+	return s->state == RUNNING && now >= running_deadline(s) &&
+	       monitor_awaits_login(&s->monitor);
 }
 
 /* The deadline of RUNNING: ssh counts as up, or has logged in, or may yet. */
@@ -6594,7 +6610,7 @@ stop_overdue(struct supervisor *s, int64_t now)
 		    s, STOPPING, NEVER, now); /* no start beside the old ssh */
 }
 
-/* An exit is wanted: one that outlived SIGKILL is waited for no longer. */
+/* An exit is wanted; an ssh that outlived SIGKILL gets KILL_WAIT_MS more. */
 static void
 stop_to_exit(struct supervisor *s, int64_t now)
 {
@@ -6668,7 +6684,8 @@ supervisor_denied(const struct supervisor *s, int status, int64_t now)
 
 /*
  * Whether ssh may have ended because the server refused the monitor's -R, as it
- * does under ExitOnForwardFailure: it had logged in, and no test was answered.
+ * does under ExitOnForwardFailure: it had logged in, no test was answered, and
+ * it named no forwarding of the user's.
  */
 static bool
 remote_forward_suspect(struct supervisor *s)
@@ -7127,8 +7144,7 @@ main_check_start(const struct supervisor *s)
 		    strerror(errno));
 	if (s->cmd->action == CMDLINE_QUESTION)
 		return;
-	if (log != NULL && strcmp(log, "/dev/stdout") != 0 &&
-	    strcmp(log, "/dev/stderr") != 0 &&
+	if (log != NULL && log_standard_fd(log) == -1 &&
 	    (error = path_write_error(log, false)) != 0)
 		die("cannot open log file \"%s\": %s", quote(log, shown),
 		    strerror(error));
@@ -7197,7 +7213,10 @@ static void
 main_plan(struct supervisor *s, const struct settings *set,
     const struct cmdline *cmd, const struct timing *timing)
 {
-	monitor_init(&s->monitor, &set->port, cmd->ipv6, timing, set->message);
+	static const struct monitor_port off;
+
+	monitor_init(&s->monitor, cmd->no_forwardings ? &off : &set->port,
+	    cmd->ipv6, timing, set->message);
 	s->settings = set;
 	s->cmd = cmd;
 	s->timing = timing;
@@ -7272,8 +7291,6 @@ main(int argc, char **argv)
 	if (cmd.action == CMDLINE_ERROR)
 		return main_cmdline_error(&cmd);
 	settings_read(&set, cmd.monitor);
-	if (cmd.no_forwardings)
-		memset(&set.port, 0, sizeof(set.port));
 	timing_derive(&timing, &set, cmd.background);
 	if (cmd.action == CMDLINE_QUESTION && !cmd.dry_run) {
 		main_plan(&s, &set, &cmd, &timing);

@@ -62,7 +62,8 @@ wait_for 10 '[ -n "$(children_of "$pid")" ]'
 kill -STOP "$pid"
 kill "$holder"
 wait_starts 1
-sleep 0.3
+kill -USR2 "$(supervisor)" # handled after the word is given
+wait_match "^status: "
 kill -TERM "$pid"
 kill -CONT "$pid"
 wait_exit

@@ -292,11 +292,9 @@ fleet_up() {
 	    END { print n + 0 }' /proc/net/unix
 }
 
-# supervised LOG WORD...: one supervisor of the real ssh more, $who, for the end
-# of whose life supervised_end waits.
+# supervised WORD...: one more supervisor of the real ssh, $who, which
+# supervised_end ends.
 supervised() {
-	supervised_log=$1
-	shift
 	case $who in
 	shell)
 		set -- /bin/sh -c 'while :; do "$0" "$@"; sleep 1; done' \
@@ -304,7 +302,7 @@ supervised() {
 	*)
 		set -- "$(program_of "$who")" -M 0 "$@" ;;
 	esac
-	AUTOSSH_PATH=$SSH AUTOSSH_LOGFILE=$supervised_log AUTOSSH_GATETIME=0 \
+	AUTOSSH_PATH=$SSH AUTOSSH_LOGFILE=/dev/null AUTOSSH_GATETIME=0 \
 	    "$TOOL" run -- "$@" </dev/null >/dev/null 2>&1 &
 	supervised_pids="$supervised_pids $!"
 	started_pids="$started_pids $!"
@@ -330,12 +328,11 @@ server_gone() {
 fleet_back() {
 	fresh
 	supervised_pids=
-	sed -i 's/^MaxStartups .*/MaxStartups 100/' "$SSHD_DIR/sshd_config"
 	sshd_up || bail_out "$sshd_reason"
 	n=0
 	while [ "$n" -lt "$fleet" ]; do
 		n=$((n + 1))
-		supervised /dev/null -N -F "$SSH_CONFIG" \
+		supervised -N -F "$SSH_CONFIG" \
 		    -o StreamLocalBindUnlink=yes \
 		    -L "$dir/s$n:127.0.0.1:$SSHD_PORT" server
 	done
@@ -344,9 +341,8 @@ fleet_back() {
 	sleep 12
 	server_gone
 	sleep 15
-	sed -i 's/^MaxStartups .*/MaxStartups 2:50:6/' "$SSHD_DIR/sshd_config"
-	"$sshd_program" -D -f "$SSHD_DIR/sshd_config" </dev/null \
-	    >/dev/null 2>&1 &
+	"$sshd_program" -D -f "$SSHD_DIR/sshd_config" -o MaxStartups=2:50:6 \
+	    </dev/null >/dev/null 2>&1 &
 	SSHD_PID=$!
 	started_pids="$started_pids $SSHD_PID"
 	begin=$(now)
@@ -368,13 +364,12 @@ fleet_back() {
 wrong_key() {
 	fresh
 	supervised_pids=
-	sed -i 's/^MaxStartups .*/MaxStartups 100/' "$SSHD_DIR/sshd_config"
 	sshd_up || bail_out "$sshd_reason"
 	ssh-keygen -q -t ed25519 -N '' -f "$dir/wrong"
 	sed "s|^IdentityFile .*|IdentityFile $dir/wrong|" "$SSH_CONFIG" \
 	    >"$dir/config"
 	: >"$SSHD_DIR/log"
-	supervised /dev/null -N -o BatchMode=yes -F "$dir/config" server
+	supervised -N -o BatchMode=yes -F "$dir/config" server
 	refused=0
 	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13; do
 		sleep 3

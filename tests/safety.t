@@ -73,9 +73,8 @@ for kind in "a symbolic link" "a link to a new file" "a hard link"; do
 		start "AUTOSSH_$name=$there/file" -M 0 host
 		wait_starts 1
 		untouched "$name is $kind"
-		check "$name is $kind: it is replaced" [ -f "$there/file" ]
-		unlike "$(ls -l "$there/file")" "->" \
-		    "$name is $kind: by a file"
+		is "$(find "$there" -name file -type f -links 1)" \
+		    "$there/file" "$name is $kind: replaced by a file"
 		stop
 		untouched "$name is $kind, at the end"
 	done
