@@ -341,8 +341,9 @@ fleet_back() {
 	sleep 12
 	server_gone
 	sleep 15
-	"$sshd_program" -D -f "$SSHD_DIR/sshd_config" -o MaxStartups=2:50:6 \
-	    </dev/null >/dev/null 2>&1 &
+	sed 's/^MaxStartups .*/MaxStartups 2:50:6/' "$SSHD_DIR/sshd_config" \
+	    >"$dir/sshd_config"
+	"$sshd_program" -D -f "$dir/sshd_config" </dev/null >/dev/null 2>&1 &
 	SSHD_PID=$!
 	started_pids="$started_pids $SSHD_PID"
 	begin=$(now)
