@@ -526,6 +526,49 @@ peer_uid(int fd, uid_t *uid)
 }
 #endif
 
+/*
+ * link_read() reads the symbolic link NAME in the directory DIRFD into TARGET,
+ * and what lstat(2) says of it into ST.  With O_PATH both are of one link, even
+ * if it is swapped meanwhile.  Returns the length, or -1: it is no link.
+ * DIR_PATH opens a directory to search it only.
+ */
+#if HAVE_DECL_O_PATH
+#define DIR_PATH (O_PATH | O_DIRECTORY)
+
+static ssize_t
+link_read(int dirfd, const char *name, char target[PATH_MAX], struct stat *st)
+{
+	int fd = openat(dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	ssize_t n = -1;
+
+	if (fd == -1)
+		return -1;
+	if (fstat(fd, st) == 0)
+		n = readlinkat(fd, "", target, PATH_MAX - 1);
+	close(fd);
+	if (n != -1)
+		target[n] = '\0';
+	return n;
+}
+#else
+#ifndef O_SEARCH
+#define O_SEARCH O_RDONLY
+#endif
+#define DIR_PATH (O_SEARCH | O_DIRECTORY)
+
+static ssize_t
+link_read(int dirfd, const char *name, char target[PATH_MAX], struct stat *st)
+{
+	ssize_t n = -1;
+
+	if (fstatat(dirfd, name, st, AT_SYMLINK_NOFOLLOW) == 0)
+		n = readlinkat(dirfd, name, target, PATH_MAX - 1);
+	if (n != -1)
+		target[n] = '\0';
+	return n;
+}
+#endif
+
 #ifndef HAVE_GETENTROPY
 /* getentropy(3) from /dev/urandom, whose small reads are never short. */
 static int
@@ -837,7 +880,21 @@ quote(const char *text, char buf[VALUE_SHOWN + 4])
 
 /* ---- files --------------------------------------------------------------- */
 
-#define LINKS_MAX 8 /* symbolic links in a row that are followed */
+#define LINKS_MAX 40 /* symbolic links in a path, as for Linux */
+
+/*
+ * A file by the directory that it is in and its name there.  What others do to
+ * the path afterwards changes nothing.
+ */
+struct entry {
+	int dirfd; /* or -1 */
+	char name[NAME_MAX + 1];
+	bool safe;       /* only root and we can change what is there */
+	bool procfs;     /* a link of /proc/self/fd: the kernel follows it */
+	int links;       /* that were followed */
+	bool linked;     /* through links that others can make or change */
+	uid_t linked_by; /* their owner */
+};
 
 /*
  * Whether UID is the overflow uid: an owner that is not mapped into our user
@@ -912,95 +969,206 @@ path_is_safe(const char *path)
 	}
 }
 
-/*
- * Sets PARENT to the resolved directory that PATH is in.  Returns false with
- * errno set if there is none.
- */
-static bool
-path_parent(const char *path, char parent[PATH_MAX])
-{
-	char name[PATH_MAX] = ".";
-	const char *slash = strrchr(path, '/');
-
-	if (slash != NULL)
-		snprintf(name, sizeof(name), "%.*s",
-		    slash == path ? 1 : (int)(slash - path), path);
-	return realpath(name, parent) != NULL;
-}
-
-/* Whether PATH is that of an open descriptor (/dev/fd is a link to procfs). */
-static bool
-path_is_procfs(const char *path)
-{
-	return strncmp(path, "/proc/", 6) == 0 ||
-	       strncmp(path, "/dev/fd/", 8) == 0;
-}
-
-/*
- * Follows PATH, while it is a symbolic link, to the file that it names, and
- * writes that name into TARGET; but only links that nobody but root and we can
- * make or change.  Else TARGET is PATH.  "pipe:[4711]", as procfs has it, is no
- * name: that link stays.
- */
 static void
-path_follow(const char *path, char target[PATH_MAX])
+entry_close(struct entry *e)
 {
-	char link[PATH_MAX], dir[PATH_MAX];
-	struct stat st;
-	bool absolute;
-	ssize_t n;
-	int i;
+	fd_close(&e->dirfd);
+}
 
-	snprintf(target, PATH_MAX, "%s", path);
-	for (i = 0; i < LINKS_MAX; i++) {
-		if (lstat(target, &st) == -1 || !S_ISLNK(st.st_mode))
-			return;
-		/* checked before it is read: it cannot be replaced between */
-		if (!owner_is_trusted(st.st_uid) || !path_parent(target, dir) ||
-		    !path_is_safe(dir))
-			break;
-		n = readlink(target, link, sizeof(link) - 1);
-		if (n <= 0)
-			break;
-		link[n] = '\0';
-		absolute = link[0] == '/';
-		if (!absolute && path_is_procfs(target))
-			return;
-		if (snprintf(target, PATH_MAX, "%s%s%s", absolute ? "" : dir,
-			absolute ? "" : "/", link) >= PATH_MAX)
-			break;
-	}
-	snprintf(target, PATH_MAX, "%s", path);
+/* Goes on to the directory NAME: "/", or one in the present directory. */
+static bool
+entry_enter(struct entry *e, const char *name)
+{
+	struct stat st;
+	int fd = openat(e->dirfd, name, DIR_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd == -1)
+		return false;
+	fd_close(&e->dirfd);
+	e->dirfd = fd;
+	e->safe = e->safe && fstat(fd, &st) == 0 &&
+		  owner_is_trusted(st.st_uid) && mode_is_safe(st.st_mode);
+	return true;
+}
+
+/* Begins at the root directory, or at the working directory. */
+static bool
+entry_begin(struct entry *e, bool absolute)
+{
+	char dir[PATH_MAX];
+
+	memset(e, 0, sizeof(*e));
+	e->dirfd = -1;
+	e->safe =
+	    absolute || (getcwd(dir, sizeof(dir)) != NULL && path_is_safe(dir));
+	if (absolute)
+		return entry_enter(e, "/");
+	e->dirfd = open(".", DIR_PATH | O_CLOEXEC);
+	return e->dirfd != -1;
 }
 
 /*
- * The errno with which PATH could not be written or created or, with REPLACE,
- * replaced; 0 if it could.  Advisory: it only asks access(2).
+ * Moves the first component of *PATH to NAME; "." if there is none.  Returns
+ * false with errno set if it is too long.
+ */
+static bool
+component_next(const char **path, char name[NAME_MAX + 1])
+{
+	size_t len;
+
+	*path += strspn(*path, "/");
+	len = strcspn(*path, "/");
+	errno = ENAMETOOLONG;
+	if (len > NAME_MAX)
+		return false;
+	snprintf(name, NAME_MAX + 1, "%.*s", len == 0 ? 1 : (int)len,
+	    len == 0 ? "." : *path);
+	*path += len;
+	return true;
+}
+
+/*
+ * Goes on through a link: TARGET and REST become PATH.  Links that are not safe
+ * must all be OWNER's.  Returns false with errno set.
+ */
+static bool
+entry_follow(struct entry *e, uid_t owner, const char *target, const char *rest,
+    char path[PATH_MAX])
+{
+	char joined[PATH_MAX];
+
+	errno = ELOOP;
+	if (++e->links > LINKS_MAX)
+		return false;
+	if (!e->safe || !owner_is_trusted(owner)) {
+		if (e->linked && owner != e->linked_by)
+			return false;
+		e->safe = false;
+		e->linked = true;
+		e->linked_by = owner;
+	}
+	errno = ENAMETOOLONG;
+	if (snprintf(joined, PATH_MAX, "%s%s", target, rest) >= PATH_MAX)
+		return false;
+	memcpy(path, joined, PATH_MAX);
+	return path[0] != '/' || entry_enter(e, "/");
+}
+
+/* Whether ST is of procfs, some of whose links only the kernel can follow. */
+static bool
+stat_is_procfs(const struct stat *st)
+{
+	struct stat proc;
+
+	return stat("/proc/self/fd", &proc) == 0 && proc.st_dev == st->st_dev;
+}
+
+/* Follows PATH, which it changes, from where E is to its last component. */
+static bool
+entry_walk(struct entry *e, char path[PATH_MAX])
+{
+	char linkname[PATH_MAX];
+	const char *rest = path;
+	struct stat st;
+	bool is_link, safe;
+
+	while (component_next(&rest, e->name)) {
+		is_link = link_read(e->dirfd, e->name, linkname, &st) != -1;
+		safe = is_link && e->safe && owner_is_trusted(st.st_uid);
+		e->procfs = safe && stat_is_procfs(&st);
+		if (*rest == '\0' && (!safe || e->procfs))
+			return true;
+		if (!is_link) {
+			if (!entry_enter(e, e->name))
+				return false;
+			continue;
+		}
+		if (!entry_follow(e, st.st_uid, linkname, rest, path))
+			return false;
+		rest = path;
+	}
+	return false;
+}
+
+/*
+ * Finds PATH, which need not exist.  A symbolic link in place of the file is
+ * followed if nobody but root and we can make or change it; else the entry is
+ * the link.  One in place of a directory that others can make or change must
+ * lead to a directory of the link's owner (as with Apache's
+ * SymLinksIfOwnerMatch).  Returns false with errno set.
+ */
+static bool
+entry_open(struct entry *e, const char *path)
+{
+	char buf[PATH_MAX];
+	struct stat st;
+
+	snprintf(buf, sizeof(buf), "%s", path);
+	if (entry_begin(e, buf[0] == '/') && entry_walk(e, buf) &&
+	    fstat(e->dirfd, &st) == 0) {
+		/* no sticky bit keeps others from making files */
+		if (!mode_is_safe(st.st_mode & ~(mode_t)S_ISVTX))
+			e->safe = false;
+		if (!e->linked || st.st_uid == e->linked_by)
+			return true;
+		errno = ELOOP;
+	}
+	entry_close(e);
+	return false;
+}
+
+/* Opens the file itself, not what another user's link leads to; see open(2). */
+static int
+entry_open_file(const struct entry *e, int flags)
+{
+	if (!e->procfs)
+		flags |= O_NOFOLLOW;
+	return openat(
+	    e->dirfd, e->name, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
+}
+
+/*
+ * The errno with which the file could not be written or created or, with
+ * REPLACE, replaced; 0 if it could.  Advisory: it only asks faccessat(2).
  */
 static int
-path_write_error(const char *path, bool replace)
+entry_write_error(const struct entry *e, bool replace)
 {
-	char resolved[PATH_MAX], dir[PATH_MAX];
 	struct stat st;
 
-	if (path[0] == '\0')
-		return ENOENT;
-	path_follow(path, resolved);
-	if (stat(resolved, &st) == 0) {
+	if (fstatat(e->dirfd, e->name, &st,
+		e->procfs ? 0 : AT_SYMLINK_NOFOLLOW) == 0) {
 		if (S_ISDIR(st.st_mode))
 			return EISDIR;
 		if (S_ISSOCK(st.st_mode))
 			return ENXIO;
-		if (access(resolved, W_OK) == 0)
+		if (S_ISLNK(st.st_mode) && !replace)
+			return ELOOP;
+		if (!S_ISLNK(st.st_mode) &&
+		    faccessat(e->dirfd, e->name, W_OK, 0) == 0)
 			return 0;
-		if (!replace || !S_ISREG(st.st_mode))
+		if (!S_ISLNK(st.st_mode) && !(replace && S_ISREG(st.st_mode)))
 			return errno;
 	} else if (errno != ENOENT) {
 		return errno;
 	}
-	if (!path_parent(resolved, dir) || access(dir, W_OK | X_OK) == -1)
+	return faccessat(e->dirfd, ".", W_OK | X_OK, 0) == 0 ? 0 : errno;
+}
+
+/* The same for PATH. */
+static int
+path_write_error(const char *path, bool replace)
+{
+	struct entry e;
+	int error;
+
+	if (path[0] == '\0')
+		return ENOENT;
+	if (!entry_open(&e, path))
 		return errno;
-	return 0;
+	error = entry_write_error(&e, replace);
+	entry_close(&e);
+	return error;
 }
 
 /* Writes all of TEXT to FD.  Returns false with errno set. */
@@ -1014,16 +1182,15 @@ write_all(int fd, const char *text)
 }
 
 /*
- * Overwrites the file, FIFO or device PATH with TEXT.  Its type is checked
+ * Overwrites the file, FIFO or device E with TEXT.  Its type is checked
  * after open(2), as another user may swap it; a file with several hard links
  * may be anyone's.  Returns a descriptor of it, or -1 with errno set.
  */
 static int
-overwrite(const char *path, const char *text)
+overwrite(const struct entry *e, const char *text)
 {
 	struct stat st;
-	int fd = open(
-	    path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = entry_open_file(e, O_WRONLY);
 
 	if (fd == -1)
 		return -1;
@@ -1044,75 +1211,73 @@ overwrite(const char *path, const char *text)
 }
 
 /*
- * Writes TEXT to a temporary file beside PATH, with a name that nobody can
+ * Writes TEXT to a temporary file beside E, with a name that nobody can
  * guess, and renames it, so that nobody sees half a file.  Returns a descriptor
  * of it, or -1 with errno set and nothing left behind.
  */
 static int
-replace(const char *path, const char *text)
+replace(const struct entry *e, const char *text)
 {
-	const char *slash = strrchr(path, '/');
-	char temporary[PATH_MAX];
+	char temporary[32];
 	uint64_t number;
 	int fd, saved;
 
 	if (getentropy(&number, sizeof(number)) == -1)
 		return -1;
-	errno = ENAMETOOLONG;
-	if (snprintf(temporary, sizeof(temporary), "%.*s.autossh-%016" PRIx64,
-		slash == NULL ? 0 : (int)(slash - path) + 1, path,
-		number) >= (int)sizeof(temporary))
-		return -1;
-	fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-	    0666);
+	snprintf(temporary, sizeof(temporary), ".autossh-%016" PRIx64, number);
+	fd = openat(e->dirfd, temporary,
+	    O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
 	if (fd == -1)
 		return -1;
-	if (write_all(fd, text) && rename(temporary, path) == 0)
+	if (write_all(fd, text) &&
+	    renameat(e->dirfd, temporary, e->dirfd, e->name) == 0)
 		return fd;
 	saved = errno;
-	(void)unlink(temporary);
+	(void)unlinkat(e->dirfd, temporary, 0);
 	errno = saved;
 	fd_close(&fd);
 	return -1;
 }
 
 /*
- * Replaces the file PATH by one that holds TEXT.  A FIFO or device is written
+ * Replaces the file E by one that holds TEXT.  A FIFO or device is written
  * to; so is a file that cannot be replaced, because its directory is not ours
  * or it is mounted.  Returns a descriptor of it, or -1 with errno set.
  */
 static int
-write_atomic(const char *path, const char *text)
+write_atomic(const struct entry *e, const char *text)
 {
 	struct stat st;
 	int fd;
 
-	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode) &&
-	    !S_ISLNK(st.st_mode))
-		return overwrite(path, text);
-	fd = replace(path, text);
+	if (e->procfs ||
+	    (fstatat(e->dirfd, e->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode)))
+		return overwrite(e, text);
+	fd = replace(e, text);
 	if (fd == -1 && (errno == EACCES || errno == EPERM || errno == EROFS ||
 			    errno == EBUSY))
-		fd = overwrite(path, text);
+		fd = overwrite(e, text);
 	return fd;
 }
 
 /*
- * Reads the first line of the regular file PATH, as much as BUF holds.  Returns
- * false if there is none.
+ * Reads the first line of the regular file NAME in DIRFD, as for openat(2), as
+ * much as BUF holds.  Returns false if there is none.
  */
 static bool
-read_line(const char *path, char *buf, size_t size)
+read_line(int dirfd, const char *name, char *buf, size_t size)
 {
 	struct stat st;
 	ssize_t n = -1;
 	int fd;
 
 	/* to open and close a FIFO would send SIGPIPE to its writer */
-	if (lstat(path, &st) == -1 || !S_ISREG(st.st_mode))
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == -1 ||
+	    !S_ISREG(st.st_mode))
 		return false;
-	fd = open(
-	    path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(dirfd, name,
+	    O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd != -1)
 		n = read(fd, buf, size - 1);
 	fd_close(&fd);
@@ -1145,24 +1310,21 @@ static struct {
 static int
 log_file_open(const char *path)
 {
-	char resolved[PATH_MAX], dir[PATH_MAX];
+	struct entry e;
 	struct stat st;
 	int fd, error = 0;
 
-	path_follow(path, resolved);
-	if (!path_parent(resolved, dir))
+	if (!entry_open(&e, path))
 		return -1;
-	fd = open(resolved,
-	    O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK | O_CLOEXEC |
-		(path_is_procfs(resolved) ? 0 : O_NOFOLLOW),
-	    0666);
+	fd = entry_open_file(&e, O_WRONLY | O_APPEND | O_CREAT);
+	entry_close(&e);
 	if (fd == -1)
 		return -1;
 	if (fstat(fd, &st) == -1 ||
 	    (!S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode) &&
 		!S_ISCHR(st.st_mode)))
 		error = EOPNOTSUPP;
-	else if (S_ISREG(st.st_mode) && st.st_nlink > 1 && !path_is_safe(dir))
+	else if (S_ISREG(st.st_mode) && st.st_nlink > 1 && !e.safe)
 		error = EMLINK;
 	if (error != 0) {
 		fd_close(&fd);
@@ -5804,9 +5966,9 @@ status_text(const struct status *st, char *buf, size_t size)
 
 /* The exit handler removes it, and has no argument. */
 static struct {
-	char path[PATH_MAX]; /* links followed */
+	struct entry entry;
 	int fd; /* keeps its inode from being given to another file; or -1 */
-} pidfile = { .fd = -1 };
+} pidfile = { .entry.dirfd = -1, .fd = -1 };
 
 /*
  * Whether the pidfile is still the one that was written, and not written over
@@ -5820,8 +5982,9 @@ pidfile_ours(void)
 	ssize_t n;
 
 	if (pidfile.fd == -1 || fstat(pidfile.fd, &own) == -1 ||
-	    lstat(pidfile.path, &st) == -1 || st.st_dev != own.st_dev ||
-	    st.st_ino != own.st_ino)
+	    fstatat(pidfile.entry.dirfd, pidfile.entry.name, &st,
+		AT_SYMLINK_NOFOLLOW) == -1 ||
+	    st.st_dev != own.st_dev || st.st_ino != own.st_ino)
 		return false;
 	n = pread(pidfile.fd, text, sizeof(text) - 1, 0);
 	if (n == -1)
@@ -5835,8 +5998,9 @@ static void
 pidfile_remove(void)
 {
 	if (pidfile_ours())
-		(void)unlink(pidfile.path);
+		(void)unlinkat(pidfile.entry.dirfd, pidfile.entry.name, 0);
 	fd_close(&pidfile.fd);
+	entry_close(&pidfile.entry);
 }
 
 /* Updates the pidfile's time, for whoever watches it. */
@@ -5849,22 +6013,23 @@ pidfile_touch(void)
 
 /* Warns if the pidfile has the number of another autossh that runs. */
 static void
-pidfile_check(void)
+pidfile_check(const char *path)
 {
-	char text[24], path[48], name[32], own[32], shown[VALUE_SHOWN + 4];
+	char text[24], comm[48], name[32], own[32], shown[VALUE_SHOWN + 4];
 	int64_t pid;
 
-	if (!read_line(pidfile.path, text, sizeof(text)) ||
+	if (!read_line(
+		pidfile.entry.dirfd, pidfile.entry.name, text, sizeof(text)) ||
 	    !number_parse(text, 2, INT_MAX, &pid) || pid == getpid())
 		return;
-	snprintf(path, sizeof(path), "/proc/%" PRId64 "/comm", pid);
-	if (read_line(path, name, sizeof(name)) &&
-	    read_line("/proc/self/comm", own, sizeof(own)) &&
+	snprintf(comm, sizeof(comm), "/proc/%" PRId64 "/comm", pid);
+	if (read_line(AT_FDCWD, comm, name, sizeof(name)) &&
+	    read_line(AT_FDCWD, "/proc/self/comm", own, sizeof(own)) &&
 	    strcmp(name, own) == 0)
 		log_msg(LOG_WARNING,
 		    "pid file \"%s\" is that of another running autossh, "
 		    "pid %" PRId64 "; it is replaced",
-		    quote(pidfile.path, shown), pid);
+		    quote(path, shown), pid);
 }
 
 static void
@@ -5873,10 +6038,11 @@ pidfile_write(const char *path)
 	char text[24], shown[VALUE_SHOWN + 4];
 	struct stat st;
 
-	path_follow(path, pidfile.path);
-	pidfile_check();
 	snprintf(text, sizeof(text), "%ld\n", (long)getpid());
-	pidfile.fd = write_atomic(pidfile.path, text);
+	if (entry_open(&pidfile.entry, path)) {
+		pidfile_check(path);
+		pidfile.fd = write_atomic(&pidfile.entry, text);
+	}
 	if (pidfile.fd == -1)
 		die("cannot write pid file \"%s\": %s", quote(path, shown),
 		    strerror(errno));
@@ -6197,16 +6363,19 @@ supervisor_status(const struct supervisor *s, struct status *st, int64_t now)
 static void
 supervisor_write_metrics(struct supervisor *s, int64_t now)
 {
-	char text[METRICS_MAX], path[PATH_MAX], shown[VALUE_SHOWN + 4];
+	char text[METRICS_MAX], shown[VALUE_SHOWN + 4];
 	struct status st;
-	int fd;
+	struct entry e;
+	int fd = -1;
 
 	if (s->settings->statusfile == NULL)
 		return;
 	supervisor_status(s, &st, now);
 	metrics_text(&st.metrics, s->cmd->destination, text, sizeof(text));
-	path_follow(s->settings->statusfile, path);
-	fd = write_atomic(path, text);
+	if (entry_open(&e, s->settings->statusfile)) {
+		fd = write_atomic(&e, text);
+		entry_close(&e);
+	}
 	if (fd == -1 && !s->status_failed)
 		log_msg(LOG_ERR, "cannot write status file \"%s\": %s",
 		    quote(s->settings->statusfile, shown), strerror(errno));

@@ -362,6 +362,33 @@ check "a log that is a safe link: rotated where it leads" \
     wait_for 10 'grep -q "status: " "$dir/logs/log"'
 stop
 
+# open_error FILE WANTED: FILE, in a directory with a file and links.
+fresh hang
+mkdir "$dir/d"
+: >"$dir/file"
+ln -s loop "$dir/loop"
+ln -s d "$dir/to-d"
+long=$(printf '%0300d' 0)
+open_error() {
+	(
+		cd "$dir" || exit
+		run AUTOSSH_LOGFILE="$1" AUTOSSH_MAXSTART=0 -M 0 host
+		sed -n 's/.*": //p' "$dir/err"
+	)
+}
+for row in "loop:Too many levels of symbolic links" \
+    "loop/log:Too many levels of symbolic links" \
+    "$long:File name too long" "$long/log:File name too long" \
+    "file/:Not a directory" "file/log:Not a directory" \
+    "d/:Is a directory" "/:Is a directory" "to-d:Is a directory" \
+    "none/log:No such file or directory" \
+    "d/../to-d/..//./to-d/made:" "$dir//to-d/made2:"; do
+	is "$(open_error "${row%:*}")" "${row##*:}" \
+	    "a log at $(printf '%.30s' "${row%:*}")"
+done
+is "$(ls "$dir/d")" "made
+made2" "a log by way of links to directories"
+
 # A reader that does not read: the pipe is full before autossh comes.
 fresh "exit 255; hang"
 mkfifo "$dir/fifo"

@@ -66,6 +66,15 @@ like "$status $(cat "$dir/err")" "^1 autossh: cannot open log .*: Too many links
     "LOGFILE is a hard link: refused"
 untouched "LOGFILE is a hard link"
 
+theirs
+link_to "a hard link"
+chown 0 "$there"
+chmod 1777 "$there"
+run AUTOSSH_LOGFILE="$there/file" -M 0 host
+like "$status $(cat "$dir/err")" "^1 autossh: cannot open log .*: Too many links" \
+    "LOGFILE is a hard link in a sticky directory: refused"
+untouched "LOGFILE is a hard link in a sticky directory"
+
 for kind in "a symbolic link" "a link to a new file" "a hard link"; do
 	for name in PIDFILE STATUSFILE; do
 		theirs
@@ -143,6 +152,98 @@ wait_starts 1
 check "STATUSFILE is a link to a device: it is replaced" [ -f "$there/file" ]
 stop
 
+# The same with the directory that the file is in.  link_dir TARGET: "run", in
+# $there, as their link to TARGET.
+link_dir() {
+	as_other ln -sfn "$1" "$there/run"
+}
+for name in PIDFILE LOGFILE; do
+	theirs
+	link_dir "$dir/ours"
+	run "AUTOSSH_$name=$there/run/victim" -M 0 host
+	like "$status $(starts) $(cat "$dir/err")" \
+	    "^1 0 autossh: cannot .* file .*: Too many levels of symbolic links$" \
+	    "$name in a directory that is their link to ours: refused"
+	untouched "$name in a directory that is their link to ours"
+done
+theirs
+link_dir "$dir/ours"
+start "AUTOSSH_STATUSFILE=$there/run/victim" -M 0 host
+wait_starts 1
+stop
+like "$(cat "$dir/err")" "cannot write status file .*: Too many levels" \
+    "STATUSFILE in a directory that is their link to ours: refused"
+untouched "STATUSFILE in a directory that is their link to ours"
+
+theirs
+sticky
+link_dir "$dir/ours"
+run "AUTOSSH_PIDFILE=$there/run/victim" -M 0 host
+like "$status $(cat "$dir/err")" "^1 .*Too many levels" \
+    "a directory that is their link in a sticky directory: refused"
+untouched "a directory that is their link in a sticky directory"
+theirs
+as_other mkdir "$there/real"
+ln -s "$there/real" "$there/run"
+run "AUTOSSH_PIDFILE=$there/run/pid" -M 0 host
+like "$status $(cat "$dir/err")" "^1 .*Too many levels" \
+    "a directory that is our link to theirs, in theirs: refused"
+
+theirs
+as_other mkdir "$there/real"
+link_dir "$there/real"
+start "AUTOSSH_PIDFILE=$there/run/pid" "AUTOSSH_LOGFILE=$there/run/log" \
+    "AUTOSSH_STATUSFILE=$there/run/status" -M 0 host
+wait_starts 1
+is "$(cd "$there/real" && echo *)" "log pid status" \
+    "a directory that is their link to theirs: files are made there"
+stop
+is "$(cd "$there/real" && echo *)" "log status" \
+    "a directory that is their link to theirs: the pidfile is removed"
+
+theirs
+as_other ln -s "$dir/mine" "$there/run"
+ln -s "$dir/ours" "$dir/mine"
+run "AUTOSSH_PIDFILE=$there/run/victim" -M 0 host
+like "$status $(cat "$dir/err")" "^1 .*Too many levels" \
+    "their link to our link: refused"
+untouched "their link to our link"
+theirs
+ln -s "$there/run" "$dir/ours/out"
+link_dir "$dir/ours"
+run "AUTOSSH_PIDFILE=$dir/ours/out/victim" -M 0 host
+like "$status $(cat "$dir/err")" "^1 .*Too many levels" \
+    "our link to their link: refused"
+rm "$dir/ours/out"
+untouched "our link to their link"
+
+# Group members could change the link: it is followed to what is ours.
+theirs
+mkdir "$dir/group" "$dir/ours/real"
+chmod 775 "$dir/group"
+ln -s "$dir/ours/real" "$dir/group/run"
+start "AUTOSSH_PIDFILE=$dir/group/run/pid" -M 0 host
+wait_starts 1
+check "our link in a directory that others can write to: followed to ours" \
+    [ -f "$dir/ours/real/pid" ]
+stop
+
+# While autossh runs, the directory becomes a link.
+theirs
+as_other mkdir "$there/run"
+start "AUTOSSH_PIDFILE=$there/run/victim" "AUTOSSH_LOGFILE=$there/run/log" \
+    "AUTOSSH_STATUSFILE=$there/run/status" -M 0 host
+wait_starts 1
+as_other mv "$there/run" "$there/old"
+link_dir "$dir/ours"
+restarts 2
+stop
+untouched "the directory becomes a link"
+is "$(cd "$there/old" && echo *)" "log status" \
+    "the directory becomes a link: the pidfile is removed where it is now"
+like "$(cat "$there/old/log")" "starting ssh \(count 3\)" \
+    "the directory becomes a link: the old log is written"
+
 # Now a FIFO, now a link, as fast as it goes.  The FIFO has a reader, so that it
 # can be opened.
 cat >"$tmp/swap" <<'END'
@@ -177,5 +278,32 @@ for name in PIDFILE STATUSFILE LOGFILE; do
 	forget "$swapper"
 	untouched "$name is swapped"
 done
+
+# Now a directory, now a link to one, as fast as it goes.
+cat >"$tmp/swap_dir" <<'END'
+#!/bin/sh
+cd "$1" || exit
+mkdir real
+while [ ! -e stop ]; do
+	mv -T real run
+	mv -T run real
+	ln -s "$2" run
+	rm run
+done
+END
+theirs
+as_other sh "$tmp/swap_dir" "$there" "$dir/ours" 2>/dev/null &
+swapper=$!
+started_pids="$started_pids $swapper"
+wait_for 10 '[ -d "$there/run" ] || [ -d "$there/real" ]'
+start "AUTOSSH_STATUSFILE=$there/run/victim" "AUTOSSH_LOGFILE=$dir/log" \
+    AUTOSSH_GATETIME=0 -M 0 host
+wait_starts 1
+check "the directory is swapped: ssh is started 50 times" restarts 50
+stop
+as_other touch "$there/stop"
+wait "$swapper"
+forget "$swapper"
+untouched "the directory is swapped"
 
 done_testing
