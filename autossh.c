@@ -99,7 +99,11 @@
 #endif
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define NEVER INT64_MAX /* no deadline, in ms */
+/*
+ * Times are in ms, as now_ms() has them: X_due is when something is to begin, a
+ * deadline when it must have ended, X_at when it happened.
+ */
+#define NEVER INT64_MAX
 
 #define CONNS_MAX 96 /* connections kept during one test */
 #define WAITSET_MAX (CONNS_MAX + 2 * REQUESTS_MAX + 16)
@@ -3070,25 +3074,25 @@ private_listen(struct address *a, const char *name)
  * report the pending connections without end.
  */
 struct listener {
-	int fd;      /* -1: it does not listen */
-	int64_t due; /* end of its rest; 0: it has none */
+	int fd;             /* -1: it does not listen */
+	int64_t resume_due; /* end of its rest; 0: it has none */
 };
 
 static void
 listener_prepare(const struct listener *l, struct waitset *set)
 {
-	if (l->due == 0)
+	if (l->resume_due == 0)
 		waitset_fd(set, l->fd, POLLIN);
 	else
-		waitset_until(set, l->due);
+		waitset_until(set, l->resume_due);
 }
 
 /* Whether somebody may wait: poll() says so, or a rest is over. */
 static bool
 listener_ready(struct listener *l, const struct waitset *set, int64_t now)
 {
-	if (l->due != 0 && now >= l->due) {
-		l->due = 0;
+	if (l->resume_due != 0 && now >= l->resume_due) {
+		l->resume_due = 0;
 		return true;
 	}
 	return waitset_ready(set, l->fd);
@@ -3102,7 +3106,7 @@ listener_accept(struct listener *l, int64_t now)
 
 	if (fd == -1 && (errno == EMFILE || errno == ENFILE ||
 			    errno == ENOBUFS || errno == ENOMEM))
-		l->due = now + ACCEPT_PAUSE_MS;
+		l->resume_due = now + ACCEPT_PAUSE_MS;
 	return fd;
 }
 
@@ -3409,7 +3413,7 @@ network_log(const struct network *n, const char *what)
 
 /* The two forwardings through which the test line goes and comes back. */
 struct forwards {
-	bool on;        /* there is a monitor */
+	bool enabled;   /* there is a monitor */
 	bool echo;      /* an echo service returns the line */
 	bool auto_port; /* both ends here are private sockets */
 	bool ipv6;
@@ -3428,11 +3432,11 @@ forwards_init(struct forwards *f, const struct monitor_port *mp, bool ipv6)
 	const char *host = ipv6 ? "[::1]" : "127.0.0.1";
 
 	memset(f, 0, sizeof(*f));
-	f->on = mp->auto_port || mp->port != 0;
+	f->enabled = mp->auto_port || mp->port != 0;
 	f->echo = mp->echo_port != 0;
 	f->auto_port = mp->auto_port;
 	f->ipv6 = ipv6;
-	if (mp->auto_port || !f->on)
+	if (mp->auto_port || !f->enabled)
 		return;
 	address_loopback(&f->send_to, ipv6, mp->port);
 	snprintf(f->local, sizeof(f->local), "%d:%s:%d", mp->port, host,
@@ -3467,11 +3471,11 @@ forwards_words(struct forwards *f, char *words[5])
 	static char opt_local[] = "-L", opt_remote[] = "-R";
 	int n = 0;
 
-	if (f->on) {
+	if (f->enabled) {
 		words[n++] = opt_local;
 		words[n++] = f->local;
 	}
-	if (f->on && !f->echo && !f->no_remote) {
+	if (f->enabled && !f->echo && !f->no_remote) {
 		words[n++] = opt_remote;
 		words[n++] = f->remote;
 	}
@@ -3518,8 +3522,9 @@ struct schedule {
 	int64_t first_due; /* the first test that has consequences */
 	int64_t next_due;  /* NEVER: no test comes */
 	int64_t probe_gap;
-	int64_t asked_ms;  /* timeout of the next if an event asked; else 0 */
-	int64_t again_due; /* one more after that under way; NEVER */
+	int64_t asked_timeout_ms; /* timeout of the next if an event asked; else
+				     0 */
+	int64_t again_due;        /* one more after that under way; NEVER */
 };
 
 struct monitor {
@@ -3605,7 +3610,7 @@ monitor_listen(struct monitor *m, const struct monitor_port *mp)
 {
 	struct forwards *f = &m->forwards;
 
-	if (!f->on || f->echo || f->auto_port)
+	if (!f->enabled || f->echo || f->auto_port)
 		return;
 	m->listener.fd = address_listen_wait(&f->back_at, &f->send_to);
 	if (m->listener.fd == -1)
@@ -3621,8 +3626,8 @@ monitor_start(struct monitor *m, int64_t now)
 	m->logged_in = m->answered = m->passed = m->refused = false;
 	m->good_at = now;
 	sc->next_due = sc->again_due = NEVER;
-	sc->asked_ms = 0;
-	if (!m->forwards.on)
+	sc->asked_timeout_ms = 0;
+	if (!m->forwards.enabled)
 		return;
 	sc->first_due = now + m->timing->first_ms;
 	sc->probe_gap = PROBE_FIRST_MS;
@@ -3663,7 +3668,7 @@ monitor_ask(struct monitor *m, int64_t timeout_ms, int64_t now)
 
 	if (sc->next_due == NEVER && t->phase == TEST_NONE)
 		return false;
-	sc->asked_ms = timeout_ms;
+	sc->asked_timeout_ms = timeout_ms;
 	if (t->phase == TEST_NONE) {
 		sc->next_due = now;
 		return true;
@@ -3684,7 +3689,7 @@ monitor_repeat(struct monitor *m, int64_t now)
 	if (m->test.phase == TEST_NONE)
 		return;
 	if (m->test.asked)
-		m->schedule.asked_ms = m->test.timeout_ms;
+		m->schedule.asked_timeout_ms = m->test.timeout_ms;
 	test_close(&m->test);
 	m->schedule.next_due = now;
 }
@@ -3964,11 +3969,11 @@ monitor_accept(struct monitor *m, const struct waitset *set, int64_t now)
 		if (keep && t->nconns == CONNS_MAX)
 			conns_make_room(t);
 		fd = listener_accept(&m->listener, now);
-		if (fd == -1 && m->listener.due != 0 && t->nconns > 0) {
+		if (fd == -1 && m->listener.resume_due != 0 && t->nconns > 0) {
 			/* without descriptors, give up some that were read */
 			if (i == 0)
 				conns_make_room(t);
-			m->listener.due = 0;
+			m->listener.resume_due = 0;
 		}
 		if (fd == -1)
 			return;
@@ -4105,13 +4110,13 @@ monitor_begin(struct monitor *m, int64_t now)
 	sc->next_due = NEVER;
 	t->begun = now;
 	t->probe = now < sc->first_due;
-	t->asked = sc->asked_ms != 0;
+	t->asked = sc->asked_timeout_ms != 0;
 	t->timeout_ms = m->timing->timeout_ms;
 	if (t->asked)
-		t->timeout_ms = sc->asked_ms;
+		t->timeout_ms = sc->asked_timeout_ms;
 	else if (t->probe)
 		t->timeout_ms = earlier(t->timeout_ms, 2 * sc->probe_gap);
-	sc->asked_ms = 0;
+	sc->asked_timeout_ms = 0;
 	t->deadline = now + t->timeout_ms * (m->forwards.echo ? 2 : 1);
 	if (m->forwards.auto_port)
 		event = monitor_check_sockets(m);
@@ -4676,14 +4681,15 @@ struct secret_command {
 	bool ended;  /* SIGTERM was sent */
 	bool exited; /* with this wait status: */
 	int status;
-	int fd;      /* what it prints; -1: closed */
-	int64_t due; /* when to send SIGTERM, then SIGKILL */
+	int fd;           /* what it prints; -1: closed */
+	int64_t deadline; /* when to send SIGTERM, then SIGKILL */
 };
 
 /* A helper that has connected with a prompt of ssh's. */
 struct request {
 	int fd;
-	int64_t due; /* the whole request must be there then; NEVER: it is */
+	int64_t
+	    deadline; /* the whole request must be there then; NEVER: it is */
 	char text[REQUEST_MAX + 1]; /* as askpass_client_main() writes it */
 	size_t len;
 	bool complete;  /* and so is all that follows */
@@ -4721,7 +4727,7 @@ struct askpass_server {
 };
 
 static bool
-askpass_on(const struct askpass_server *a)
+askpass_enabled(const struct askpass_server *a)
 {
 	return a->from->source != PASSPHRASE_NONE;
 }
@@ -4765,7 +4771,7 @@ command_end(struct secret_command *c, int64_t now)
 		return;
 	command_signal(c, SIGTERM);
 	c->ended = true;
-	c->due = now + COMMAND_GRACE_MS;
+	c->deadline = now + COMMAND_GRACE_MS;
 }
 
 /* Frees the entries of commands that have come to an end. */
@@ -4780,10 +4786,10 @@ commands_run(struct askpass_server *a, int64_t now)
 		/* what a shell leaves behind keeps its group's id in use */
 		if (c->exited && !(c->group && killpg(c->pid, 0) == 0)) {
 			c->pid = 0;
-		} else if (now >= c->due && c->ended) {
+		} else if (now >= c->deadline && c->ended) {
 			command_signal(c, SIGKILL);
 			c->pid = 0;
-		} else if (now >= c->due) {
+		} else if (now >= c->deadline) {
 			command_end(c, now);
 		}
 	}
@@ -4894,7 +4900,7 @@ askpass_accept(struct askpass_server *a, const struct waitset *set, int64_t now)
 		request = &a->requests[a->nrequests++];
 		memset(request, 0, sizeof(*request));
 		request->fd = fd;
-		request->due = now + REQUEST_WAIT_MS;
+		request->deadline = now + REQUEST_WAIT_MS;
 	}
 }
 
@@ -4929,7 +4935,7 @@ request_read(struct request *request)
 	request->kind = prompt_classify(hint, prompt);
 	(void)prompt_server(prompt, request->server);
 	request->complete = true;
-	request->due = NEVER;
+	request->deadline = NEVER;
 	return true;
 }
 
@@ -5070,7 +5076,7 @@ command_start(struct askpass_server *a, struct request *request, int64_t now)
 	if (c->group)
 		(void)setpgid(c->pid, c->pid); /* whoever is first */
 	c->fd = fds[0];
-	c->due = now + COMMAND_WAIT_MS;
+	c->deadline = now + COMMAND_WAIT_MS;
 	request->command = c;
 	secrets->nused = 0;
 	return NULL;
@@ -5135,7 +5141,7 @@ command_run(
 		return command_read(a, i, now);
 	if (c->fd == -1 && c->exited)
 		return command_failed(a, i);
-	if (now < c->due)
+	if (now < c->deadline)
 		return EV_NONE;
 	command_end(c, now);
 	return request_refuse(
@@ -5233,7 +5239,8 @@ request_run(
 	short ready = waitset_ready(set, request->fd);
 
 	if (!request->complete) {
-		if ((ready && !request_read(request)) || now >= request->due)
+		if ((ready && !request_read(request)) ||
+		    now >= request->deadline)
 			request_drop(a, i);
 	} else if (ready) { /* its ssh has gone */
 		if (request->command != NULL)
@@ -5256,13 +5263,13 @@ askpass_prepare(const struct askpass_server *a, struct waitset *set)
 		/* a complete one can only hang up */
 		waitset_fd(set, a->requests[i].fd,
 		    a->requests[i].complete ? 0 : POLLIN);
-		waitset_until(set, a->requests[i].due);
+		waitset_until(set, a->requests[i].deadline);
 	}
 	for (c = a->commands; c < a->commands + COMMANDS_MAX; c++) {
 		if (c->pid == 0)
 			continue;
 		waitset_fd(set, c->fd, POLLIN);
-		waitset_until(set, c->due);
+		waitset_until(set, c->deadline);
 	}
 }
 
@@ -6159,14 +6166,14 @@ background_ready(int *fd)
 
 /* The present ssh.  Reset when it has been reaped. */
 struct ssh {
-	pid_t pid;          /* -1: none */
-	int64_t started;    /* ms */
-	int status;         /* of waitpid(2), once it is gone */
-	int exec_fd;        /* reports exec(2); -1: it has */
-	int exec_error;     /* errno of a failed exec(2), else 0 */
-	bool up;            /* the tunnel is known to be up */
-	bool killed;        /* SIGKILL was sent */
-	int64_t suspend_at; /* when to stop, as ssh has stopped; NEVER */
+	pid_t pid;           /* -1: none */
+	int64_t started;     /* ms */
+	int status;          /* of waitpid(2), once it is gone */
+	int exec_fd;         /* reports exec(2); -1: it has */
+	int exec_error;      /* errno of a failed exec(2), else 0 */
+	bool up;             /* the tunnel is known to be up */
+	bool killed;         /* SIGKILL was sent */
+	int64_t suspend_due; /* when to stop, as ssh has stopped; NEVER */
 };
 
 static void
@@ -6174,14 +6181,14 @@ ssh_reset(struct ssh *ssh)
 {
 	memset(ssh, 0, sizeof(*ssh));
 	ssh->pid = ssh->exec_fd = -1;
-	ssh->suspend_at = NEVER;
+	ssh->suspend_due = NEVER;
 }
 
 static void
 ssh_prepare(const struct ssh *ssh, struct waitset *set)
 {
 	waitset_fd(set, ssh->exec_fd, POLLIN);
-	waitset_until(set, ssh->suspend_at);
+	waitset_until(set, ssh->suspend_due);
 }
 
 /* Reads what became of exec(2).  EV_EXECUTED: ssh runs. */
@@ -6190,8 +6197,8 @@ ssh_run(struct ssh *ssh, int64_t now)
 {
 	ssize_t n;
 
-	if (now >= ssh->suspend_at) {
-		ssh->suspend_at = NEVER;
+	if (now >= ssh->suspend_due) {
+		ssh->suspend_due = NEVER;
 		(void)raise(SIGTSTP);
 	}
 	if (ssh->exec_fd == -1)
@@ -6336,7 +6343,7 @@ supervisor_status(const struct supervisor *s, struct status *st, int64_t now)
 	memset(st, 0, sizeof(*st));
 	st->state = s->state;
 	st->up = s->ssh.up;
-	st->monitored = m->forwards.on;
+	st->monitored = m->forwards.enabled;
 	st->testing = m->test.phase != TEST_NONE;
 	st->passed = m->passed;
 	st->refused = m->answered && m->refused;
@@ -6348,7 +6355,7 @@ supervisor_status(const struct supervisor *s, struct status *st, int64_t now)
 	    m->schedule.next_due == NEVER ? NEVER : m->schedule.next_due - now;
 	st->reason = s->ssh_stderr.reason;
 	st->metrics.up = s->ssh.up;
-	st->metrics.monitored = m->forwards.on;
+	st->metrics.monitored = m->forwards.enabled;
 	st->metrics.starts = s->starts;
 	st->metrics.started_wall = s->started_wall;
 	st->metrics.tests = m->tests;
@@ -6485,7 +6492,7 @@ static void
 enter_stopping(struct supervisor *s, int64_t now)
 {
 	s->ssh.up = false;
-	s->ssh.suspend_at = NEVER;
+	s->ssh.suspend_due = NEVER;
 	monitor_reset(&s->monitor);
 	process_signal(s->ssh.pid, SIGTERM);
 	process_signal(
@@ -6518,13 +6525,13 @@ private_setup(struct supervisor *s, char *why, size_t size)
 	struct askpass_server *a = &s->askpass_server;
 
 	if ((!m->forwards.auto_port || private_has(PRIVATE_LISTEN)) &&
-	    (!askpass_on(a) ||
+	    (!askpass_enabled(a) ||
 		(private_has(PRIVATE_SOCKET) && private_has(PRIVATE_LINK))))
 		return true;
 	if (!private_create(why, size))
 		return false;
 	if ((!m->forwards.auto_port || monitor_bind(m)) &&
-	    (!askpass_on(a) || askpass_bind(a, s->self)))
+	    (!askpass_enabled(a) || askpass_bind(a, s->self)))
 		return true;
 	snprintf(why, size, "%s", strerror(errno));
 	return false;
@@ -6545,7 +6552,7 @@ static bool
 supervisor_spawn(struct supervisor *s)
 {
 	char helper[PRIVATE_PATH_MAX], why[TEXT_MAX / 2];
-	bool answers = askpass_on(&s->askpass_server);
+	bool answers = askpass_enabled(&s->askpass_server);
 
 	if (!private_setup(s, why, sizeof(why))) {
 		log_msg(LOG_ERR, "cannot make private sockets: %s", why);
@@ -6581,7 +6588,7 @@ static bool
 login_is_unattended(const struct supervisor *s)
 {
 	return s->cmd->background || s->cmd->batch_mode ||
-	       !s->terminal.controlling || askpass_on(&s->askpass_server);
+	       !s->terminal.controlling || askpass_enabled(&s->askpass_server);
 }
 
 /*
@@ -6595,7 +6602,7 @@ running_deadline(const struct supervisor *s)
 	const struct forwards *f = &s->monitor.forwards;
 	int64_t from = s->ssh.started;
 
-	if (!f->on && s->timing->gate_ms > 0)
+	if (!f->enabled && s->timing->gate_ms > 0)
 		return from + s->timing->gate_ms + 1;
 	if (!f->auto_port || !login_is_unattended(s))
 		return NEVER;
@@ -6691,7 +6698,7 @@ tunnel_up(struct supervisor *s, int64_t now)
 }
 
 static void
-test_passed(struct supervisor *s, int64_t now)
+test_answered(struct supervisor *s, int64_t now)
 {
 	pidfile_touch();
 	private_touch();
@@ -6724,7 +6731,7 @@ login_overdue(struct supervisor *s, int64_t now)
 static void
 running_overdue(struct supervisor *s, int64_t now)
 {
-	if (!s->monitor.forwards.on)
+	if (!s->monitor.forwards.enabled)
 		tunnel_up(s, now);
 	else if (monitor_sees_login(&s->monitor))
 		enter(s, RUNNING, NEVER, now);
@@ -6750,7 +6757,7 @@ static void
 ssh_executed(struct supervisor *s, int64_t now)
 {
 	background_complete(s, now);
-	if (!s->monitor.forwards.on && s->timing->gate_ms == 0)
+	if (!s->monitor.forwards.enabled && s->timing->gate_ms == 0)
 		tunnel_up(s, now);
 }
 
@@ -6939,9 +6946,9 @@ static action_fn *const actions[NSTATES][NEVENTS] = {
 		[EV_DEADLINE] = running_overdue,
 		[EV_EXECUTED] = ssh_executed,
 		[EV_CHILD_GONE] = child_exited,
-		[EV_TEST_PASSED] = test_passed,
+		[EV_TEST_PASSED] = test_answered,
 		[EV_TEST_FAILED] = test_failed,
-		[EV_TEST_REFUSED] = test_passed,
+		[EV_TEST_REFUSED] = test_answered,
 		[EV_NO_LOGIN] = enter_stopping,
 		[EV_UNANSWERED] = enter_stopping,
 		[EV_REJECTED] = enter_stopping,
@@ -7048,12 +7055,12 @@ supervisor_reap(struct supervisor *s, int64_t now)
 			continue;
 		}
 		if (WIFSTOPPED(status))
-			s->ssh.suspend_at =
+			s->ssh.suspend_due =
 			    s->state == RUNNING && WSTOPSIG(status) == SIGTSTP
 				? now + STOP_DELAY_MS
 				: NEVER;
 		else if (WIFCONTINUED(status))
-			s->ssh.suspend_at = NEVER;
+			s->ssh.suspend_due = NEVER;
 		else
 			child_reaped(s, status, now);
 	}
@@ -7087,7 +7094,7 @@ supervisor_signals(struct supervisor *s, int64_t now)
 	if (sigismember(&caught, SIGCONT)) {
 		/* we were stopped, and ssh with us; no answer came meanwhile */
 		process_signal(s->ssh.pid, SIGCONT);
-		s->ssh.suspend_at = NEVER;
+		s->ssh.suspend_due = NEVER;
 		monitor_repeat(&s->monitor, now);
 	}
 	if (sigismember(&caught, SIGCHLD))
@@ -7326,7 +7333,7 @@ main_check_start(const struct supervisor *s)
 	if (pid != NULL && (error = path_write_error(pid, true)) != 0)
 		die("cannot write pid file \"%s\": %s", quote(pid, shown),
 		    strerror(error));
-	if (f->on && !f->auto_port && !f->echo &&
+	if (f->enabled && !f->auto_port && !f->echo &&
 	    !(address_is_free(&f->send_to) && address_is_free(&f->back_at)))
 		monitor_port_error(f, s->settings->port.port);
 }
@@ -7344,7 +7351,8 @@ main_dry_run(struct supervisor *s)
 	size_t i;
 
 	main_check_start(s);
-	if (supervised && (f->auto_port || askpass_on(&s->askpass_server)) &&
+	if (supervised &&
+	    (f->auto_port || askpass_enabled(&s->askpass_server)) &&
 	    !private_find(private_could_make, dir, why, sizeof(why)))
 		die("cannot make private sockets: %s", why);
 	if (supervised && f->auto_port) {
@@ -7419,7 +7427,7 @@ main_open(struct supervisor *s)
 	if (s->cmd->no_forwardings)
 		log_msg(LOG_INFO, "ssh makes no forwardings (-W or "
 				  "ClearAllForwardings), monitoring disabled");
-	else if (!s->monitor.forwards.on)
+	else if (!s->monitor.forwards.enabled)
 		log_msg(LOG_INFO, "port set to 0, monitoring disabled");
 	timing_report(s->timing);
 	terminal_save(&s->terminal);
@@ -7433,7 +7441,7 @@ main_open(struct supervisor *s)
 	    s->ssh_stderr.read_fd == -1 && isatty(2) == 1;
 	s->monitor.attended = !login_is_unattended(s);
 	monitor_listen(&s->monitor, &s->settings->port);
-	if (askpass_on(&s->askpass_server))
+	if (askpass_enabled(&s->askpass_server))
 		secrets_lock();
 	if (!private_setup(s, why, sizeof(why)))
 		die("cannot make private sockets: %s", why);
@@ -7474,7 +7482,8 @@ main(int argc, char **argv)
 	passphrase_open(&set.passphrase, cmd.destination);
 
 	main_plan(&s, &set, &cmd, &timing);
-	if (askpass_on(&s.askpass_server) && !program_self(argv[0], s.self))
+	if (askpass_enabled(&s.askpass_server) &&
+	    !program_self(argv[0], s.self))
 		die("cannot find the program file of autossh: %s",
 		    strerror(errno));
 	main_open(&s);

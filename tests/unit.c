@@ -1696,9 +1696,9 @@ test_monitor_prepare(void)
 
 	monitor_example(&m, false);
 	is_int(UNTIL(monitor_prepare, &m), 51000, "the first test");
-	m.listener.due = 9000;
+	m.listener.resume_due = 9000;
 	is_int(UNTIL(monitor_prepare, &m), 9000, "accepting again");
-	m.listener.due = 0;
+	m.listener.resume_due = 0;
 	m.test.phase = TEST_AWAIT_CONN;
 	m.test.deadline = 70000;
 	is_int(UNTIL(monitor_prepare, &m), 70000, "the end of a test");
@@ -1820,12 +1820,12 @@ test_monitor_test_now(void)
 	monitor_repeat(&m, 4000);
 	is_int(m.test.phase, TEST_NONE, "a test is begun again");
 	is_int(m.schedule.next_due, 4000, "at once");
-	is_int(m.schedule.asked_ms, 0, "with the usual timeout");
+	is_int(m.schedule.asked_timeout_ms, 0, "with the usual timeout");
 	m.test.phase = TEST_AWAIT_CONN;
 	m.test.asked = true;
 	m.test.timeout_ms = 3000;
 	monitor_repeat(&m, 4100);
-	is_int(m.schedule.asked_ms, 3000, "or with that of its event");
+	is_int(m.schedule.asked_timeout_ms, 3000, "or with that of its event");
 	monitor_start(&m, 5000);
 	monitor_repeat(&m, 6000);
 	is_int(m.schedule.next_due, 55000, "a planned test stays planned");
@@ -2287,17 +2287,17 @@ test_askpass_prepare(void)
 
 	is_int(UNTIL(askpass_prepare, &a), NEVER, "nobody asks");
 	a.nrequests = 2;
-	a.requests[0].due = NEVER;
-	a.requests[1].due = 2000;
+	a.requests[0].deadline = NEVER;
+	a.requests[1].deadline = 2000;
 	is_int(UNTIL(askpass_prepare, &a), 2000, "who asks has to be quick");
-	a.requests[0].due = 1000;
+	a.requests[0].deadline = 1000;
 	is_int(UNTIL(askpass_prepare, &a), 1000, "each of them");
-	a.listener.due = 500;
+	a.listener.resume_due = 500;
 	is_int(UNTIL(askpass_prepare, &a), 500,
 	    "accepting again is due before it");
 	a.commands[3].pid = 4711;
 	a.commands[3].fd = -1;
-	a.commands[3].due = 200;
+	a.commands[3].deadline = 200;
 	is_int(UNTIL(askpass_prepare, &a), 200, "a command has to end");
 }
 
@@ -2841,9 +2841,9 @@ test_actions(void)
 		    background_complete },
 		{ EV_CHILD_GONE, WANT_NONE, 0, NULL, child_exited,
 		    ssh_stopped },
-		{ EV_TEST_PASSED, WANT_NONE, 0, NULL, test_passed, NULL },
+		{ EV_TEST_PASSED, WANT_NONE, 0, NULL, test_answered, NULL },
 		{ EV_TEST_FAILED, WANT_RESTART, 0, NULL, test_failed, NULL },
-		{ EV_TEST_REFUSED, WANT_NONE, 0, NULL, test_passed, NULL },
+		{ EV_TEST_REFUSED, WANT_NONE, 0, NULL, test_answered, NULL },
 		{ EV_NO_LOGIN, WANT_RESTART, 0, NULL, enter_stopping, NULL },
 		{ EV_UNANSWERED, WANT_AS_FAILED, 0, NULL, enter_stopping,
 		    NULL },
