@@ -6176,6 +6176,16 @@ struct ssh {
 	int64_t suspend_due; /* when to stop, as ssh has stopped; NEVER */
 };
 
+/* Says why PROGRAM could not be executed: ERROR is an errno. */
+static void
+ssh_log_error(const char *program, int error)
+{
+	char shown[VALUE_SHOWN + 4];
+
+	log_msg(LOG_ERR, "cannot run ssh \"%s\": %s", quote(program, shown),
+	    strerror(error));
+}
+
 static void
 ssh_reset(struct ssh *ssh)
 {
@@ -6537,16 +6547,6 @@ private_setup(struct supervisor *s, char *why, size_t size)
 	return false;
 }
 
-/* Says why ssh could not be executed: ERROR is an errno. */
-static void
-supervisor_report_exec(const struct supervisor *s, int error)
-{
-	char shown[VALUE_SHOWN + 4];
-
-	log_msg(LOG_ERR, "cannot run ssh \"%s\": %s",
-	    quote(s->settings->path, shown), strerror(error));
-}
-
 /* Starts the ssh process.  Returns false after a failure, which is logged. */
 static bool
 supervisor_spawn(struct supervisor *s)
@@ -6568,7 +6568,7 @@ supervisor_spawn(struct supervisor *s)
 	s->ssh.pid = ssh_spawn(s->argv, answers ? helper : NULL, &s->signals,
 	    s->ssh_stderr.write_fd, &s->ssh.exec_fd);
 	if (s->ssh.pid == -1)
-		supervisor_report_exec(s, errno);
+		ssh_log_error(s->argv[0], errno);
 	s->askpass_server.ssh = s->ssh.pid;
 	return s->ssh.pid != -1;
 }
@@ -6880,7 +6880,7 @@ child_exited(struct supervisor *s, int64_t now)
 	enum verdict v;
 
 	if (s->ssh.exec_error != 0) {
-		supervisor_report_exec(s, s->ssh.exec_error);
+		ssh_log_error(s->argv[0], s->ssh.exec_error);
 		start_failed(s, now);
 		return;
 	}
@@ -7251,11 +7251,9 @@ main_cmdline_error(const struct cmdline *c)
 __attribute__((noreturn)) static void
 main_question(char **argv)
 {
-	char shown[VALUE_SHOWN + 4];
-
 	execvp(argv[0], argv);
-	die("cannot run ssh \"%s\": %s", quote(argv[0], shown),
-	    strerror(errno));
+	ssh_log_error(argv[0], errno);
+	exit(1);
 }
 
 /* Prints the value of variable S and where it comes from. */
@@ -7315,9 +7313,10 @@ main_check_start(const struct supervisor *s)
 	char path[PATH_MAX], shown[VALUE_SHOWN + 4];
 	int error;
 
-	if (!program_find(ssh, path))
-		die("cannot run ssh \"%s\": %s", quote(ssh, shown),
-		    strerror(errno));
+	if (!program_find(ssh, path)) {
+		ssh_log_error(ssh, errno);
+		exit(1);
+	}
 	if (s->cmd->action == CMDLINE_QUESTION)
 		return;
 	if (log != NULL && log_standard_fd(log) == -1 &&
