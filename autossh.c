@@ -5779,13 +5779,10 @@ notify_stopping(struct notify *n)
 /* A snapshot of the supervisor.  Times of the wall clock, in ms. */
 struct status {
 	enum state state;
-	bool up;
-	bool monitored;
 	bool testing; /* a test is under way */
 	bool passed;  /* a test of this ssh has passed */
 	bool refused; /* the last test was refused */
 	pid_t pid;
-	int64_t starts;
 	int64_t since_ms;    /* how long this ssh has run */
 	int64_t start_in_ms; /* WAITING: until the next start */
 	int64_t test_in_ms;  /* until the next test; NEVER */
@@ -5863,7 +5860,7 @@ metrics_text(
 	size_t i, n = 0;
 
 	label_text(destination, label);
-	for (i = 0; i < sizeof(metrics_table) / sizeof(*metrics_table); i++) {
+	for (i = 0; i < COUNT(metrics_table); i++) {
 		m = &metrics_table[i];
 		memcpy(&value, (const char *)st + m->offset, sizeof(value));
 		n += (size_t)snprintf(buf + n, size - n,
@@ -5922,17 +5919,18 @@ status_summary(const struct status *st, char *buf, size_t size)
 		snprintf(buf, size, "stopped");
 	else if (st->state == WAITING && st->start_in_ms <= 0)
 		snprintf(buf, size, "starting ssh (start %" PRId64 ")%s",
-		    st->starts + 1, why);
+		    st->metrics.starts + 1, why);
 	else if (st->state == WAITING)
 		snprintf(buf, size,
 		    "down, start %" PRId64 " in %" PRId64 " s%s",
-		    st->starts + 1, (st->start_in_ms + 999) / 1000, why);
+		    st->metrics.starts + 1, (st->start_in_ms + 999) / 1000,
+		    why);
 	else
 		snprintf(buf, size, "%s, ssh pid %ld (start %" PRId64 ")%s",
 		    st->state == STOPPING ? "ending"
-		    : st->up              ? "up"
+		    : st->metrics.up      ? "up"
 					  : "started",
-		    (long)st->pid, st->starts, why);
+		    (long)st->pid, st->metrics.starts, why);
 }
 
 /* The answer to SIGUSR2. */
@@ -5948,7 +5946,7 @@ status_text(const struct status *st, char *buf, size_t size)
 		status_summary(st, buf, size);
 		return;
 	}
-	if (!st->monitored)
+	if (!st->metrics.monitored)
 		snprintf(test, sizeof(test), ", not monitored");
 	else if (st->refused)
 		snprintf(test, sizeof(test), ", the server refuses tests");
@@ -5964,8 +5962,8 @@ status_text(const struct status *st, char *buf, size_t size)
 		snprintf(next, sizeof(next), ", next in %" PRId64 " s",
 		    (st->test_in_ms + 999) / 1000);
 	snprintf(buf, size, "%s %s, ssh pid %ld (start %" PRId64 ")%s%s%s",
-	    st->up ? "up" : "started", span_text(st->since_ms, span),
-	    (long)st->pid, st->starts, test, next,
+	    st->metrics.up ? "up" : "started", span_text(st->since_ms, span),
+	    (long)st->pid, st->metrics.starts, test, next,
 	    reason_text(st->reason, why));
 }
 
@@ -6352,13 +6350,10 @@ supervisor_status(const struct supervisor *s, struct status *st, int64_t now)
 
 	memset(st, 0, sizeof(*st));
 	st->state = s->state;
-	st->up = s->ssh.up;
-	st->monitored = m->forwards.enabled;
 	st->testing = m->test.phase != TEST_NONE;
 	st->passed = m->passed;
 	st->refused = m->answered && m->refused;
 	st->pid = s->ssh.pid;
-	st->starts = s->starts;
 	st->since_ms = now - s->ssh.started;
 	st->start_in_ms = s->state == WAITING ? s->deadline - now : 0;
 	st->test_in_ms =

@@ -2736,7 +2736,7 @@ test_status_summary(void)
 		    "started, ssh pid 4711 (start 4)" },
 		{ { .state = RUNNING, .reason = "ssh: connect: x" },
 		    "started, ssh pid 4711 (start 4) (ssh: connect: x)" },
-		{ { .state = RUNNING, .up = true, .reason = "" },
+		{ { .state = RUNNING, .metrics.up = true, .reason = "" },
 		    "up, ssh pid 4711 (start 4)" },
 		{ { .state = STOPPING, .reason = "" },
 		    "ending, ssh pid 4711 (start 4)" },
@@ -2749,7 +2749,7 @@ test_status_summary(void)
 	for (i = 0; i < COUNT(table); i++) {
 		st = table[i].status;
 		st.pid = 4711;
-		st.starts = 4;
+		st.metrics.starts = 4;
 		status_summary(&st, text, sizeof(text));
 		is_text(text, table[i].want, "STATUS=");
 		if (st.state == RUNNING)
@@ -2768,23 +2768,23 @@ test_status_text(void)
 	} table[] = {
 		{ { .test_in_ms = NEVER },
 		    "started 1m30s, ssh pid 4711 (start 5), not monitored" },
-		{ { .monitored = true, .test_in_ms = 509001 },
+		{ { .metrics.monitored = true, .test_in_ms = 509001 },
 		    "started 1m30s, ssh pid 4711 (start 5), "
 		    "no test has passed yet, next in 510 s" },
-		{ { .monitored = true,
-		      .up = true,
+		{ { .metrics.monitored = true,
+		      .metrics.up = true,
 		      .refused = true,
 		      .test_in_ms = 312000 },
 		    "up 1m30s, ssh pid 4711 (start 5), "
 		    "the server refuses tests, next in 312 s" },
-		{ { .monitored = true,
-		      .up = true,
+		{ { .metrics.monitored = true,
+		      .metrics.up = true,
 		      .passed = true,
 		      .test_in_ms = 312000 },
 		    "up 1m30s, ssh pid 4711 (start 5), "
 		    "last test 23 ms at 14:02:11, next in 312 s" },
-		{ { .monitored = true,
-		      .up = true,
+		{ { .metrics.monitored = true,
+		      .metrics.up = true,
 		      .passed = true,
 		      .testing = true,
 		      .test_in_ms = NEVER },
@@ -2801,7 +2801,7 @@ test_status_text(void)
 		st = table[i].status;
 		st.state = RUNNING;
 		st.pid = 4711;
-		st.starts = 5;
+		st.metrics.starts = 5;
 		st.since_ms = 90000;
 		st.reason = "";
 		st.metrics.round_trip_ms = 23;
