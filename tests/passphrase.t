@@ -711,6 +711,13 @@ exit 255" -o SessionType=default
 	password_method "Banner $tmp/banner" "PasswordAuthentication yes" \
 	    "KbdInteractiveAuthentication no" "ForceCommand exit 255"
 	goes_on "a banner like a denial, -f" -f -M 0 -o SessionType=default
+	# As pam_nologin does to all but root before a reboot.
+	sed -i.bak 's/^account.*/account required pam_deny.so/' \
+	    "$tmp/pam.d/sshd"
+	password_method "UsePAM yes" "PasswordAuthentication yes" \
+	    "KbdInteractiveAuthentication no"
+	goes_on "no login before a reboot (nologin)"
+	mv "$tmp/pam.d/sshd.bak" "$tmp/pam.d/sshd"
 }
 
 # destination_down: the jump host takes the password, what is behind is away.
