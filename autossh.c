@@ -532,11 +532,12 @@ peer_uid(int fd, uid_t *uid)
 
 /*
  * link_read() reads the symbolic link NAME in the directory DIRFD into TARGET,
- * and what lstat(2) says of it into ST.  With O_PATH both are of one link, even
- * if it is swapped meanwhile.  Returns the length, or -1: it is no link.
- * DIR_PATH opens a directory to search it only.
+ * and what lstat(2) says of it into ST.  LINK_READ_IS_ATOMIC: both are of one
+ * link, even if it is swapped meanwhile.  Returns the length, or -1: it is no
+ * link.  DIR_PATH opens a directory to search it only.
  */
 #if HAVE_DECL_O_PATH
+#define LINK_READ_IS_ATOMIC true
 #define DIR_PATH (O_PATH | O_DIRECTORY)
 
 static ssize_t
@@ -558,6 +559,7 @@ link_read(int dirfd, const char *name, char target[PATH_MAX], struct stat *st)
 #ifndef O_SEARCH
 #define O_SEARCH O_RDONLY
 #endif
+#define LINK_READ_IS_ATOMIC false
 #define DIR_PATH (O_SEARCH | O_DIRECTORY)
 
 static ssize_t
@@ -565,7 +567,8 @@ link_read(int dirfd, const char *name, char target[PATH_MAX], struct stat *st)
 {
 	ssize_t n = -1;
 
-	if (fstatat(dirfd, name, st, AT_SYMLINK_NOFOLLOW) == 0)
+	if (fstatat(dirfd, name, st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISLNK(st->st_mode))
 		n = readlinkat(dirfd, name, target, PATH_MAX - 1);
 	if (n != -1)
 		target[n] = '\0';
@@ -884,7 +887,8 @@ quote(const char *text, char buf[VALUE_SHOWN + 4])
 
 /* ---- files --------------------------------------------------------------- */
 
-#define LINKS_MAX 40 /* symbolic links in a path, as for Linux */
+#define LINKS_MAX 40            /* symbolic links in a path, as for Linux */
+#define WALK_MAX (2 * PATH_MAX) /* what a link adds does not count, either */
 
 /*
  * A file by the directory that it is in and its name there.  What others do to
@@ -892,12 +896,13 @@ quote(const char *text, char buf[VALUE_SHOWN + 4])
  */
 struct entry {
 	int dirfd; /* or -1 */
+	struct stat dir;
 	char name[NAME_MAX + 1];
-	bool safe;       /* only root and we can change what is there */
-	bool procfs;     /* a link of /proc/self/fd: the kernel follows it */
-	int links;       /* that were followed */
-	bool linked;     /* through links that others can make or change */
-	uid_t linked_by; /* their owner */
+	bool safe;    /* only root and we can change what is there */
+	bool procfs;  /* a link of /proc/self/fd: the kernel follows it */
+	int links;    /* that were followed */
+	bool led;     /* another user decided which directory this is */
+	uid_t led_by; /* that user, or root or we */
 };
 
 /*
@@ -935,6 +940,12 @@ static bool
 owner_is_trusted(uid_t owner)
 {
 	return owner == 0 || owner == geteuid() || uid_is_unmapped(owner);
+}
+
+static bool
+owners_match(uid_t a, uid_t b)
+{
+	return a == b || (owner_is_trusted(a) && owner_is_trusted(b));
 }
 
 /*
@@ -979,19 +990,18 @@ entry_close(struct entry *e)
 	fd_close(&e->dirfd);
 }
 
-/* Goes on to the directory NAME: "/", or one in the present directory. */
+/* Goes on in the directory FD; -1: there is none. */
 static bool
-entry_enter(struct entry *e, const char *name)
+entry_go(struct entry *e, int fd)
 {
-	struct stat st;
-	int fd = openat(e->dirfd, name, DIR_PATH | O_NOFOLLOW | O_CLOEXEC);
-
-	if (fd == -1)
+	if (fd == -1 || fstat(fd, &e->dir) == -1) {
+		fd_close(&fd);
 		return false;
+	}
 	fd_close(&e->dirfd);
 	e->dirfd = fd;
-	e->safe = e->safe && fstat(fd, &st) == 0 &&
-		  owner_is_trusted(st.st_uid) && mode_is_safe(st.st_mode);
+	e->safe = e->safe && owner_is_trusted(e->dir.st_uid) &&
+		  mode_is_safe(e->dir.st_mode);
 	return true;
 }
 
@@ -1005,10 +1015,7 @@ entry_begin(struct entry *e, bool absolute)
 	e->dirfd = -1;
 	e->safe =
 	    absolute || (getcwd(dir, sizeof(dir)) != NULL && path_is_safe(dir));
-	if (absolute)
-		return entry_enter(e, "/");
-	e->dirfd = open(".", DIR_PATH | O_CLOEXEC);
-	return e->dirfd != -1;
+	return entry_go(e, open(absolute ? "/" : ".", DIR_PATH | O_CLOEXEC));
 }
 
 /*
@@ -1032,30 +1039,46 @@ component_next(const char **path, char name[NAME_MAX + 1])
 }
 
 /*
- * Goes on through a link: TARGET and REST become PATH.  Links that are not safe
- * must all be OWNER's.  Returns false with errno set.
+ * Notes that UID decides where the path leads, by a link that is not safe or by
+ * moving a directory.  Returns false with errno set if another user does, too.
+ */
+static bool
+entry_lead(struct entry *e, uid_t uid)
+{
+	errno = EACCES;
+	if (e->led && !owners_match(e->led_by, uid))
+		return false;
+	e->safe = false;
+	e->led = true;
+	e->led_by = uid;
+	return true;
+}
+
+/*
+ * Goes on through a link of OWNER: TARGET and REST become PATH.  In another
+ * user's directory it must be that user's, who could have moved one of root's
+ * there.  Returns false with errno set.
  */
 static bool
 entry_follow(struct entry *e, uid_t owner, const char *target, const char *rest,
-    char path[PATH_MAX])
+    char path[WALK_MAX])
 {
-	char joined[PATH_MAX];
+	char joined[WALK_MAX];
 
 	errno = ELOOP;
 	if (++e->links > LINKS_MAX)
 		return false;
-	if (!e->safe || !owner_is_trusted(owner)) {
-		if (e->linked && owner != e->linked_by)
-			return false;
-		e->safe = false;
-		e->linked = true;
-		e->linked_by = owner;
-	}
-	errno = ENAMETOOLONG;
-	if (snprintf(joined, PATH_MAX, "%s%s", target, rest) >= PATH_MAX)
+	errno = EACCES;
+	if ((!e->safe || !owner_is_trusted(owner)) &&
+	    (!LINK_READ_IS_ATOMIC || !owners_match(owner, e->dir.st_uid) ||
+		!entry_lead(e, owner)))
 		return false;
-	memcpy(path, joined, PATH_MAX);
-	return path[0] != '/' || entry_enter(e, "/");
+	errno = ENAMETOOLONG;
+	if (snprintf(joined, sizeof(joined), "%s%s", target, rest) >=
+	    (int)sizeof(joined))
+		return false;
+	memcpy(path, joined, sizeof(joined));
+	return path[0] != '/' || entry_go(e, open("/", DIR_PATH | O_CLOEXEC));
 }
 
 /* Whether ST is of procfs, some of whose links only the kernel can follow. */
@@ -1069,7 +1092,7 @@ stat_is_procfs(const struct stat *st)
 
 /* Follows PATH, which it changes, from where E is to its last component. */
 static bool
-entry_walk(struct entry *e, char path[PATH_MAX])
+entry_walk(struct entry *e, char path[WALK_MAX])
 {
 	char linkname[PATH_MAX];
 	const char *rest = path;
@@ -1082,14 +1105,19 @@ entry_walk(struct entry *e, char path[PATH_MAX])
 		e->procfs = safe && stat_is_procfs(&st);
 		if (*rest == '\0' && (!safe || e->procfs))
 			return true;
-		if (!is_link) {
-			if (!entry_enter(e, e->name))
+		if (is_link) {
+			if (!entry_follow(e, st.st_uid, linkname, rest, path))
 				return false;
+			rest = path;
 			continue;
 		}
-		if (!entry_follow(e, st.st_uid, linkname, rest, path))
+		/* whoever owns a directory could have moved it */
+		if (strcmp(e->name, "..") == 0 && !e->safe &&
+		    !entry_lead(e, e->dir.st_uid))
 			return false;
-		rest = path;
+		if (!entry_go(e, openat(e->dirfd, e->name,
+				     DIR_PATH | O_NOFOLLOW | O_CLOEXEC)))
+			return false;
 	}
 	return false;
 }
@@ -1104,18 +1132,16 @@ entry_walk(struct entry *e, char path[PATH_MAX])
 static bool
 entry_open(struct entry *e, const char *path)
 {
-	char buf[PATH_MAX];
-	struct stat st;
+	char buf[WALK_MAX];
 
 	snprintf(buf, sizeof(buf), "%s", path);
-	if (entry_begin(e, buf[0] == '/') && entry_walk(e, buf) &&
-	    fstat(e->dirfd, &st) == 0) {
+	if (entry_begin(e, buf[0] == '/') && entry_walk(e, buf)) {
 		/* no sticky bit keeps others from making files */
-		if (!mode_is_safe(st.st_mode & ~(mode_t)S_ISVTX))
+		if (!mode_is_safe(e->dir.st_mode & ~(mode_t)S_ISVTX))
 			e->safe = false;
-		if (!e->linked || st.st_uid == e->linked_by)
+		if (!e->led || owners_match(e->led_by, e->dir.st_uid))
 			return true;
-		errno = ELOOP;
+		errno = EACCES;
 	}
 	entry_close(e);
 	return false;
@@ -1203,7 +1229,7 @@ overwrite(const struct entry *e, const char *text)
 	if (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)) {
 		if (write_all(fd, text))
 			return fd;
-	} else if (S_ISREG(st.st_mode) && st.st_nlink == 1) {
+	} else if (S_ISREG(st.st_mode) && st.st_nlink <= 1) {
 		if (write_all(fd, text) &&
 		    ftruncate(fd, (off_t)strlen(text)) == 0)
 			return fd;
@@ -1252,16 +1278,19 @@ static int
 write_atomic(const struct entry *e, const char *text)
 {
 	struct stat st;
-	int fd;
+	int fd, error;
 
 	if (e->procfs ||
 	    (fstatat(e->dirfd, e->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 		!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode)))
 		return overwrite(e, text);
 	fd = replace(e, text);
-	if (fd == -1 && (errno == EACCES || errno == EPERM || errno == EROFS ||
-			    errno == EBUSY))
+	error = errno;
+	if (fd == -1 && (error == EACCES || error == EPERM || error == EROFS ||
+			    error == EBUSY))
 		fd = overwrite(e, text);
+	if (fd == -1 && errno == ENOENT)
+		errno = error; /* why it cannot be made */
 	return fd;
 }
 

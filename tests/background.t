@@ -285,6 +285,11 @@ wait "$reader"
 forget "$reader"
 is "$(cat "$dir/read") $([ -p "$dir/pid" ] && echo pipe)" "$pid pipe" \
     "a pidfile that is a pipe"
+fresh hang
+start exec:sh -c 'exec 9<>"$1" && rm "$1" && export AUTOSSH_PIDFILE=/dev/fd/9 &&
+    exec "$2" -M 0 host' sh "$dir/gone" "$AUTOSSH"
+check "a pidfile that is an open file without a name" wait_starts 1
+stop
 
 # link_case NAME MODE WANTED [LEFT]: a pidfile that is a link in a directory of
 # that mode; WANTED: is what it leads to replaced?

@@ -140,6 +140,16 @@ if $us test -x "$AUTOSSH"; then
 			    "$name of an ordinary user is $kind: refused"
 		done
 	done
+	# as_user VARIABLE=VALUE: runs an ordinary user's autossh for 2 s.
+	as_user() {
+		run "$1" AUTOSSH_MAXLIFETIME=2 "exec:$(command -v setpriv)" \
+		    ${us#setpriv} "$AUTOSSH" -M 0 host
+	}
+	theirs
+	chown 65533 "$dir"
+	as_user "AUTOSSH_PIDFILE=$dir/ours/pid"
+	like "$(cat "$dir/err")" "cannot write pid file .*: Permission denied" \
+	    "an ordinary user: a directory of root's: the error says why"
 else
 	skip "an ordinary user's files" "nobody may run $AUTOSSH"
 fi
@@ -162,7 +172,7 @@ for name in PIDFILE LOGFILE; do
 	link_dir "$dir/ours"
 	run "AUTOSSH_$name=$there/run/victim" -M 0 host
 	like "$status $(starts) $(cat "$dir/err")" \
-	    "^1 0 autossh: cannot .* file .*: Too many levels of symbolic links$" \
+	    "^1 0 autossh: cannot .* file .*: Permission denied$" \
 	    "$name in a directory that is their link to ours: refused"
 	untouched "$name in a directory that is their link to ours"
 done
@@ -171,7 +181,7 @@ link_dir "$dir/ours"
 start "AUTOSSH_STATUSFILE=$there/run/victim" -M 0 host
 wait_starts 1
 stop
-like "$(cat "$dir/err")" "cannot write status file .*: Too many levels" \
+like "$(cat "$dir/err")" "cannot write status file .*: Permission denied" \
     "STATUSFILE in a directory that is their link to ours: refused"
 untouched "STATUSFILE in a directory that is their link to ours"
 
@@ -179,54 +189,92 @@ theirs
 sticky
 link_dir "$dir/ours"
 run "AUTOSSH_PIDFILE=$there/run/victim" -M 0 host
-like "$status $(cat "$dir/err")" "^1 .*Too many levels" \
+like "$status $(cat "$dir/err")" "^1 .*Permission denied" \
     "a directory that is their link in a sticky directory: refused"
 untouched "a directory that is their link in a sticky directory"
 theirs
 as_other mkdir "$there/real"
 ln -s "$there/real" "$there/run"
 run "AUTOSSH_PIDFILE=$there/run/pid" -M 0 host
-like "$status $(cat "$dir/err")" "^1 .*Too many levels" \
+like "$status $(cat "$dir/err")" "^1 .*Permission denied" \
     "a directory that is our link to theirs, in theirs: refused"
-
-theirs
-as_other mkdir "$there/real"
-link_dir "$there/real"
-start "AUTOSSH_PIDFILE=$there/run/pid" "AUTOSSH_LOGFILE=$there/run/log" \
-    "AUTOSSH_STATUSFILE=$there/run/status" -M 0 host
-wait_starts 1
-is "$(cd "$there/real" && echo *)" "log pid status" \
-    "a directory that is their link to theirs: files are made there"
-stop
-is "$(cd "$there/real" && echo *)" "log status" \
-    "a directory that is their link to theirs: the pidfile is removed"
 
 theirs
 as_other ln -s "$dir/mine" "$there/run"
 ln -s "$dir/ours" "$dir/mine"
 run "AUTOSSH_PIDFILE=$there/run/victim" -M 0 host
-like "$status $(cat "$dir/err")" "^1 .*Too many levels" \
+like "$status $(cat "$dir/err")" "^1 .*Permission denied" \
     "their link to our link: refused"
 untouched "their link to our link"
 theirs
 ln -s "$there/run" "$dir/ours/out"
 link_dir "$dir/ours"
 run "AUTOSSH_PIDFILE=$dir/ours/out/victim" -M 0 host
-like "$status $(cat "$dir/err")" "^1 .*Too many levels" \
+like "$status $(cat "$dir/err")" "^1 .*Permission denied" \
     "our link to their link: refused"
 rm "$dir/ours/out"
 untouched "our link to their link"
 
-# Group members could change the link: it is followed to what is ours.
+# One of root's that they move there.
 theirs
-mkdir "$dir/group" "$dir/ours/real"
-chmod 775 "$dir/group"
-ln -s "$dir/ours/real" "$dir/group/run"
-start "AUTOSSH_PIDFILE=$dir/group/run/pid" -M 0 host
-wait_starts 1
-check "our link in a directory that others can write to: followed to ours" \
-    [ -f "$dir/ours/real/pid" ]
-stop
+mkdir "$dir/ours/notes"
+ln -s "$dir/ours" "$there/notes"
+run "AUTOSSH_PIDFILE=$there/notes/victim" -M 0 host
+like "$status $(cat "$dir/err")" "^1 .*Permission denied" \
+    "a directory that is our link to ours, in theirs: refused"
+rmdir "$dir/ours/notes"
+untouched "a directory that is our link to ours, in theirs"
+
+# A working directory that they can move elsewhere.
+theirs
+as_other mkdir "$there/run"
+run AUTOSSH_PIDFILE=../../ours/victim \
+    exec:sh -c 'cd "$1" && exec "$2" -M 0 host' sh "$there/run" "$AUTOSSH"
+like "$status $(cat "$dir/err")" "^1 .*Permission denied" \
+    "a path upwards from a directory of theirs: refused"
+untouched "a path upwards from a directory of theirs"
+
+# What is not refused.
+followed() {
+	theirs
+	as_other mkdir "$there/real"
+	link_dir "$there/real"
+	start "AUTOSSH_PIDFILE=$there/run/pid" "AUTOSSH_LOGFILE=$there/run/log" \
+	    "AUTOSSH_STATUSFILE=$there/run/status" -M 0 host
+	wait_starts 1
+	is "$(cd "$there/real" && echo *)" "log pid status" \
+	    "a directory that is their link to theirs: files are made there"
+	stop
+	is "$(cd "$there/real" && echo *)" "log status" \
+	    "a directory that is their link to theirs: the pidfile is removed"
+
+	# Group members could change the link.
+	theirs
+	mkdir "$dir/group" "$dir/ours/real"
+	chmod 775 "$dir/group"
+	ln -s "$dir/ours/real" "$dir/group/run"
+	start "AUTOSSH_PIDFILE=$dir/group/run/pid" -M 0 host
+	wait_starts 1
+	check "our link in a directory that others can write to: followed" \
+	    [ -f "$dir/ours/real/pid" ]
+	stop
+
+	$us test -x "$AUTOSSH" || return
+	theirs
+	chown 65533 "$dir"
+	mkdir -m 775 "$dir/shared"
+	mkdir "$dir/disk"
+	chown 65533 "$dir/disk"
+	ln -s "$dir/disk" "$dir/shared/disk"
+	as_user "AUTOSSH_STATUSFILE=$dir/shared/disk/status"
+	check "an ordinary user: root's link in a group's directory: followed" \
+	    [ -f "$dir/disk/status" ]
+}
+if built_with HAVE_DECL_O_PATH; then
+	followed
+else
+	skip "links that are not safe" "built without O_PATH"
+fi
 
 # While autossh runs, the directory becomes a link.
 theirs
