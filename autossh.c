@@ -4716,18 +4716,21 @@ struct secret_command {
 
 /* A helper that has connected with a prompt of ssh's. */
 struct request {
+	enum {
+		REQUEST_READING,  /* only fd, deadline, text and len are set */
+		REQUEST_COMPLETE, /* to be answered or refused */
+		REQUEST_COMMAND,  /* its answer comes from command */
+		REQUEST_HELD      /* open until ssh has been ended */
+	} phase;
 	int fd;
-	int64_t
-	    deadline; /* the whole request must be there then; NEVER: it is */
+	int64_t deadline; /* REQUEST_READING: the end of the request */
 	char text[REQUEST_MAX + 1]; /* as askpass_client_main() writes it */
 	size_t len;
-	bool complete;  /* and so is all that follows */
 	pid_t asked_by; /* the ssh that asks */
 	size_t prompt;  /* where it begins in text */
 	enum prompt_kind kind;
-	char server[SERVER_MAX + 1];    /* user@host, or "" */
-	struct secret_command *command; /* its output is waited for; or NULL */
-	bool held; /* it stays open until ssh has been ended */
+	char server[SERVER_MAX + 1]; /* user@host, or "" */
+	struct secret_command *command;
 };
 
 /* What was answered, as hashes that include the pid of the ssh that asked. */
@@ -4824,15 +4827,22 @@ commands_run(struct askpass_server *a, int64_t now)
 	}
 }
 
+/* What its command still prints is not read. */
+static void
+request_end_command(struct request *request)
+{
+	if (request->phase == REQUEST_COMMAND) {
+		fd_close(&request->command->fd);
+		explicit_bzero(secrets->used, sizeof(secrets->used));
+	}
+}
+
 static void
 request_drop(struct askpass_server *a, int i)
 {
 	struct request *request = &a->requests[i];
 
-	if (request->command != NULL) {
-		fd_close(&request->command->fd);
-		explicit_bzero(secrets->used, sizeof(secrets->used));
-	}
+	request_end_command(request);
 	fd_close(&request->fd);
 	a->nrequests--;
 	memmove(request, request + 1,
@@ -4868,7 +4878,8 @@ askpass_reset(struct askpass_server *a, int64_t now)
 		command_end(&a->commands[i], now);
 	while (a->nrequests > 0) {
 		request = &a->requests[a->nrequests - 1];
-		if (request->complete && prompt_is_remote(request->kind) &&
+		if (request->phase != REQUEST_READING &&
+		    prompt_is_remote(request->kind) &&
 		    request->asked_by != a->ssh)
 			process_signal(request->asked_by, SIGTERM);
 		request_drop(a, a->nrequests - 1);
@@ -4899,7 +4910,7 @@ askpass_room(struct askpass_server *a)
 	if (a->nrequests < REQUESTS_MAX)
 		return true;
 	for (i = 0; i < a->nrequests; i++) {
-		if (!a->requests[i].complete) {
+		if (a->requests[i].phase == REQUEST_READING) {
 			request_drop(a, i);
 			return true;
 		}
@@ -4963,8 +4974,7 @@ request_read(struct request *request)
 	request->prompt = (size_t)(prompt - request->text);
 	request->kind = prompt_classify(hint, prompt);
 	(void)prompt_server(prompt, request->server);
-	request->complete = true;
-	request->deadline = NEVER;
+	request->phase = REQUEST_COMPLETE;
 	return true;
 }
 
@@ -5055,12 +5065,8 @@ request_refuse(struct askpass_server *a, int i, const char *format, ...)
 		request_drop(a, i);
 		return EV_NONE;
 	}
-	if (request->command != NULL) {
-		fd_close(&request->command->fd);
-		request->command = NULL;
-		explicit_bzero(secrets->used, sizeof(secrets->used));
-	}
-	request->held = true;
+	request_end_command(request);
+	request->phase = REQUEST_HELD;
 	return EV_UNANSWERED;
 }
 
@@ -5107,6 +5113,7 @@ command_start(struct askpass_server *a, struct request *request, int64_t now)
 	c->fd = fds[0];
 	c->deadline = now + COMMAND_WAIT_MS;
 	request->command = c;
+	request->phase = REQUEST_COMMAND;
 	secrets->nused = 0;
 	return NULL;
 }
@@ -5253,7 +5260,7 @@ request_handle(struct askpass_server *a, int i, int64_t now)
 		return request_refuse(
 		    a, i, "%s; exec:COMMAND can answer both", wrong);
 	if (request_shows_rejection(a, request)) {
-		request->held = true;
+		request->phase = REQUEST_HELD;
 		return EV_REJECTED;
 	}
 	return askpass_get(a, i, now);
@@ -5267,15 +5274,15 @@ request_run(
 	struct request *request = &a->requests[i];
 	short ready = waitset_ready(set, request->fd);
 
-	if (!request->complete) {
+	if (request->phase == REQUEST_READING) {
 		if ((ready && !request_read(request)) ||
 		    now >= request->deadline)
 			request_drop(a, i);
 	} else if (ready) { /* its ssh has gone */
-		if (request->command != NULL)
+		if (request->phase == REQUEST_COMMAND)
 			command_end(request->command, now);
 		request_drop(a, i);
-	} else if (request->command != NULL) {
+	} else if (request->phase == REQUEST_COMMAND) {
 		return command_run(a, set, i, now);
 	}
 	return EV_NONE;
@@ -5289,10 +5296,12 @@ askpass_prepare(const struct askpass_server *a, struct waitset *set)
 
 	listener_prepare(&a->listener, set);
 	for (i = 0; i < a->nrequests; i++) {
-		/* a complete one can only hang up */
-		waitset_fd(set, a->requests[i].fd,
-		    a->requests[i].complete ? 0 : POLLIN);
-		waitset_until(set, a->requests[i].deadline);
+		if (a->requests[i].phase == REQUEST_READING) {
+			waitset_fd(set, a->requests[i].fd, POLLIN);
+			waitset_until(set, a->requests[i].deadline);
+		} else { /* it can only hang up */
+			waitset_fd(set, a->requests[i].fd, 0);
+		}
 	}
 	for (c = a->commands; c < a->commands + COMMANDS_MAX; c++) {
 		if (c->pid == 0)
@@ -5318,8 +5327,7 @@ askpass_run(struct askpass_server *a, const struct waitset *set, int64_t now)
 		event = ev > event ? ev : event;
 	}
 	for (i = a->nrequests - 1; i >= 0; i--) {
-		if (!a->requests[i].complete || a->requests[i].held ||
-		    a->requests[i].command != NULL)
+		if (a->requests[i].phase != REQUEST_COMPLETE)
 			continue;
 		ev = request_handle(a, i, now);
 		event = ev > event ? ev : event;
