@@ -4516,16 +4516,19 @@ prompt_is_remote(enum prompt_kind kind)
 	return kind == PROMPT_PASSWORD || kind == PROMPT_SERVER;
 }
 
-/* Whether TEXT has WORD between characters that are not letters or digits. */
+/*
+ * Whether TEXT has WORD, and no character beside it that IS_PART (isalnum(3),
+ * say) of a longer one.  The empty word is nowhere.
+ */
 static bool
-text_has_word(const char *text, const char *word)
+text_has(const char *text, const char *word, int (*is_part)(int))
 {
 	size_t len = strlen(word);
 	const char *p = text;
 
-	while ((p = strstr(p, word)) != NULL) {
-		if ((p == text || !isalnum((unsigned char)p[-1])) &&
-		    !isalnum((unsigned char)p[len]))
+	while (len > 0 && (p = strstr(p, word)) != NULL) {
+		if ((p == text || !is_part((unsigned char)p[-1])) &&
+		    !is_part((unsigned char)p[len]))
 			return true;
 		p++;
 	}
@@ -4536,7 +4539,7 @@ static bool
 text_has_any(const char *text, const char *const *words)
 {
 	for (; *words != NULL; words++) {
-		if (text_has_word(text, *words))
+		if (text_has(text, *words, isalnum))
 			return true;
 	}
 	return false;
@@ -4592,7 +4595,7 @@ prompt_wants_password(const char *text)
 	if (end != NULL && end[strlen(asked_by_ssh)] == '\0' &&
 	    memchr(text, ' ', (size_t)(end - text)) == NULL)
 		return true;
-	if (text_has_word(text, "passphrase") || strchr(text, '?') != NULL)
+	if (text_has(text, "passphrase", isalnum) || strchr(text, '?') != NULL)
 		return false;
 	if (strncmp(text, "password for ", 13) == 0)
 		return true;
@@ -5427,13 +5430,11 @@ struct ssh_stderr {
 	bool last_own;   /* it ends in CR LF, as what ssh itself says does */
 	int64_t last_at; /* when it came, in ms */
 	char words[STDERR_LINE_MAX]; /* the last line that may be a reason */
-	enum stderr_kind words_kind;
 	int64_t words_at;
 	bool forward_failed; /* ssh could not set up a forwarding */
 
 	/* why the tunnel is down; until an ssh has logged in */
 	char reason[STDERR_LINE_MAX];
-	enum stderr_kind reason_kind;
 
 	bool advised_closed, advised_forward;
 	int64_t window; /* end of the minute that is counted; 0: none */
@@ -5497,22 +5498,6 @@ stderr_classify(const char *line)
 	return STDERR_OTHER;
 }
 
-/* Whether NUMBER stands in LINE, and no digit beside it. */
-static bool
-line_has_number(const char *line, const char *number)
-{
-	size_t len = strlen(number);
-	const char *p = line;
-
-	while (len > 0 && (p = strstr(p, number)) != NULL) {
-		if ((p == line || !isdigit((unsigned char)p[-1])) &&
-		    !isdigit((unsigned char)p[len]))
-			return true;
-		p++;
-	}
-	return false;
-}
-
 /* Whether LINE says that a forwarding could not be set up (ssh.c). */
 static bool
 line_tells_forward_failure(const char *line)
@@ -5569,7 +5554,7 @@ ssh_stderr_end_line(struct ssh_stderr *y, int64_t now)
 	y->len = 0;
 	escape(y->line, line, sizeof(line));
 	kind = stderr_classify(line);
-	of_monitor = line_has_number(line, y->monitor_port);
+	of_monitor = text_has(line, y->monitor_port, isdigit);
 	ssh_stderr_log(y, line, kind == STDERR_VERBOSE, of_monitor, now);
 	if (kind == STDERR_VERBOSE)
 		return;
@@ -5580,11 +5565,11 @@ ssh_stderr_end_line(struct ssh_stderr *y, int64_t now)
 		y->forward_failed = true;
 	/* the reason, not the end of the connection that followed from it */
 	if (kind == STDERR_NOTICE ||
-	    (kind == STDERR_CLOSED && y->words_kind == STDERR_TELLING &&
+	    (kind == STDERR_CLOSED &&
+		stderr_classify(y->words) == STDERR_TELLING &&
 		now - y->words_at <= STDERR_RECENT_MS))
 		return;
 	memcpy(y->words, line, sizeof(y->words));
-	y->words_kind = kind;
 	y->words_at = now;
 }
 
@@ -5637,7 +5622,6 @@ ssh_stderr_start(struct ssh_stderr *y, const char *monitor_port)
 {
 	snprintf(y->monitor_port, sizeof(y->monitor_port), "%s", monitor_port);
 	y->last[0] = y->words[0] = '\0';
-	y->words_kind = STDERR_OTHER;
 	y->forward_failed = false;
 }
 
@@ -5657,7 +5641,7 @@ static void
 ssh_stderr_explain(struct ssh_stderr *y, int64_t since)
 {
 	bool fresh = y->words[0] != '\0' && y->words_at >= since;
-	bool closed = fresh && y->words_kind == STDERR_CLOSED;
+	bool closed = fresh && stderr_classify(y->words) == STDERR_CLOSED;
 
 	if (closed && !y->advised_closed) {
 		log_msg(LOG_INFO,
@@ -5665,14 +5649,12 @@ ssh_stderr_explain(struct ssh_stderr *y, int64_t since)
 		    "PerSourcePenalties and MaxStartups in sshd_config(5)");
 		y->advised_closed = true;
 	}
-	if (y->reason[0] != '\0' && y->reason_kind == STDERR_TELLING &&
-	    (closed || !fresh))
+	if (stderr_classify(y->reason) == STDERR_TELLING && (closed || !fresh))
 		return;
 	y->reason[0] = '\0';
 	if (!fresh)
 		return;
 	memcpy(y->reason, y->words, sizeof(y->reason));
-	y->reason_kind = y->words_kind;
 }
 
 /* The tunnel is up: says, once, that ssh went on without a forwarding. */
@@ -6342,7 +6324,8 @@ struct supervisor {
 	const struct cmdline *cmd;
 	const struct timing *timing;
 	struct signals signals;
-	char **argv;      /* ssh's */
+	char **argv; /* ssh's */
+	enum session_kind session;
 	int64_t lifetime; /* its end, in ms; NEVER */
 	struct terminal terminal;
 

@@ -916,7 +916,7 @@ check_question(const char *hint, const char *question)
 	/* by a server: never for what opens the user's key */
 	if (question[0] == '(' && end != NULL && at != NULL && at < end) {
 		must(kind == PROMPT_PASSWORD);
-		must(!text_has_word(end, "passphrase"));
+		must(!text_has(end, "passphrase", isalnum));
 		must(strchr(end, '?') == NULL);
 	}
 }
