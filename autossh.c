@@ -2273,9 +2273,9 @@ word_quote(FILE *out, const char *word)
 	putc('\'', out);
 }
 
-/* PREFIX and the words of ARGV, to be freed; NULL: there is no memory. */
+/* "command:" and the words of ARGV, to be freed; NULL: no memory. */
 static char *
-command_text(const char *prefix, char *const *argv)
+command_text(char *const *argv)
 {
 	char *text = NULL;
 	size_t size;
@@ -2283,7 +2283,7 @@ command_text(const char *prefix, char *const *argv)
 
 	if (out == NULL)
 		return NULL;
-	fputs(prefix, out);
+	fputs("command:", out);
 	for (; *argv != NULL; argv++) {
 		putc(' ', out);
 		word_quote(out, *argv);
@@ -2814,13 +2814,11 @@ process_fork(const struct signals *signals)
 #define PRIVATE_LINK "autossh-askpass" /* link to ourselves */
 #define PRIVATE_PATH_MAX sizeof(((struct sockaddr_un *)0)->sun_path)
 #define PRIVATE_MAX (PRIVATE_PATH_MAX - 20) /* leaves room for a name */
-#define PRIVATE_NBASES 4
 
 /* The exit handler removes it, and has no argument. */
 static struct {
 	char path[PRIVATE_MAX + 1];
-	int fd;      /* of the directory; -1: there is none */
-	pid_t owner; /* the process that may remove it */
+	int fd; /* of the directory; -1: there is none */
 } private_dir = { .fd = -1 };
 
 /* Everything that may be in it. */
@@ -2849,20 +2847,14 @@ private_name(const char *name, char path[PRIVATE_PATH_MAX])
 }
 
 static void
-private_unlink(const char *name)
-{
-	(void)unlinkat(private_dir.fd, name, 0);
-}
-
-static void
 private_remove(void)
 {
 	size_t i;
 
-	if (private_dir.fd == -1 || private_dir.owner != getpid())
+	if (private_dir.fd == -1)
 		return;
 	for (i = 0; i < COUNT(private_names); i++)
-		private_unlink(private_names[i]);
+		(void)unlinkat(private_dir.fd, private_names[i], 0);
 	if (private_is_intact())
 		(void)rmdir(private_dir.path);
 	fd_close(&private_dir.fd);
@@ -2889,18 +2881,12 @@ private_base_error(const char *base, char dir[PATH_MAX])
 	return NULL;
 }
 
-/*
- * Where the private directory may be made, in order; NULL: no such place.  Not
- * in XDG_RUNTIME_DIR: that is removed when its user logs out, and the tunnel
- * stays.
- */
+/* DIR is short enough: private_base_error() has seen to it. */
 static void
-private_bases(const char *bases[PRIVATE_NBASES])
+private_set_path(const char *dir)
 {
-	bases[0] = "/tmp";
-	bases[1] = getenv("TMPDIR");
-	bases[2] = "/var/tmp";
-	bases[3] = "/dev/shm";
+	snprintf(private_dir.path, sizeof(private_dir.path),
+	    "%s/autossh-XXXXXX", dir);
 }
 
 /* Makes the private directory in DIR.  Returns false with errno set. */
@@ -2909,12 +2895,9 @@ private_make(const char *dir)
 {
 	int saved;
 
-	errno = ENAMETOOLONG;
-	if (snprintf(private_dir.path, sizeof(private_dir.path),
-		"%s/autossh-XXXXXX", dir) >= (int)sizeof(private_dir.path) ||
-	    mkdtemp(private_dir.path) == NULL)
+	private_set_path(dir);
+	if (mkdtemp(private_dir.path) == NULL)
 		return false;
-	private_dir.owner = getpid();
 	if (chmod(private_dir.path, S_IRWXU) == 0) /* despite the umask */
 		private_dir.fd = open(private_dir.path,
 		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -2930,25 +2913,26 @@ private_make(const char *dir)
 static bool
 private_could_make(const char *dir)
 {
+	private_set_path(dir);
 	return access(dir, W_OK | X_OK) == 0;
 }
 
 /*
- * Tries the bases that are safe, in turn, until MAKE succeeds in one, which DIR
- * becomes.  Returns false, with WHY not for each of them.
+ * Tries the directories that are safe, in turn, until MAKE succeeds in one.
+ * Returns false, with WHY not for each of them.
  */
 static bool
-private_find(
-    bool (*make)(const char *dir), char dir[PATH_MAX], char *why, size_t size)
+private_find(bool (*make)(const char *dir), char *why, size_t size)
 {
-	const char *bases[PRIVATE_NBASES];
-	char shown[VALUE_SHOWN + 4];
+	/* not XDG_RUNTIME_DIR, which is removed when its user logs out */
+	const char *bases[] = { "/tmp", getenv("TMPDIR"), "/var/tmp",
+		"/dev/shm" };
+	char dir[PATH_MAX], shown[VALUE_SHOWN + 4];
 	const char *error;
 	size_t i, len = 0;
 
-	private_bases(bases);
 	why[0] = '\0';
-	for (i = 0; i < PRIVATE_NBASES && len < size; i++) {
+	for (i = 0; i < COUNT(bases) && len < size; i++) {
 		if (bases[i] == NULL)
 			continue;
 		error = private_base_error(bases[i], dir);
@@ -2959,16 +2943,6 @@ private_find(
 		    error != NULL ? error : strerror(errno));
 	}
 	return false;
-}
-
-/* Makes the private directory.  Returns false, with WHY. */
-static bool
-private_create(char *why, size_t size)
-{
-	char dir[PATH_MAX];
-
-	private_remove();
-	return private_find(private_make, dir, why, size);
 }
 
 /* Whether NAME in the private directory is still there. */
@@ -3617,7 +3591,8 @@ monitor_new_port(struct monitor *m)
 
 	if (getentropy(&number, sizeof(number)) == -1)
 		return false;
-	private_unlink(PRIVATE_CONNECT); /* ssh does not replace a leftover */
+	/* ssh does not replace a leftover */
+	(void)unlinkat(private_dir.fd, PRIVATE_CONNECT, 0);
 	snprintf(port, sizeof(port), "%d",
 	    AUTO_PORT_MIN +
 		(int)(number % (AUTO_PORT_MAX - AUTO_PORT_MIN + 1)));
@@ -6525,20 +6500,6 @@ enter_stopping(struct supervisor *s, int64_t now)
 	enter(s, STOPPING, now + END_GRACE_MS, now);
 }
 
-/* Shows the exact command of a start. */
-static void
-supervisor_show_command(char **argv)
-{
-	char *text;
-
-	if (logger.level < LOG_DEBUG)
-		return;
-	text = command_text("command:", argv);
-	if (text != NULL)
-		log_text(LOG_DEBUG, text);
-	free(text);
-}
-
 /*
  * Makes the private directory and what is to be in it, if it is needed and not
  * there: at first, or when something has removed it.  Returns false, with WHY.
@@ -6553,7 +6514,8 @@ private_setup(struct supervisor *s, char *why, size_t size)
 	    (!askpass_enabled(a) ||
 		(private_has(PRIVATE_SOCKET) && private_has(PRIVATE_LINK))))
 		return true;
-	if (!private_create(why, size))
+	private_remove();
+	if (!private_find(private_make, why, size))
 		return false;
 	if ((!m->forwards.auto_port || monitor_bind(m)) &&
 	    (!askpass_enabled(a) || askpass_bind(a, s->self)))
@@ -6566,7 +6528,7 @@ private_setup(struct supervisor *s, char *why, size_t size)
 static bool
 supervisor_spawn(struct supervisor *s)
 {
-	char helper[PRIVATE_PATH_MAX], why[TEXT_MAX / 2];
+	char helper[PRIVATE_PATH_MAX], why[TEXT_MAX / 2], *text;
 	bool answers = askpass_enabled(&s->askpass_server);
 
 	if (!private_setup(s, why, sizeof(why))) {
@@ -6579,7 +6541,10 @@ supervisor_spawn(struct supervisor *s)
 	}
 	private_name(PRIVATE_LINK, helper);
 	ssh_set_argv(s->argv, s->settings, s->cmd, &s->monitor.forwards);
-	supervisor_show_command(s->argv);
+	text = command_text(s->argv);
+	if (text != NULL)
+		log_text(LOG_DEBUG, text);
+	free(text);
 	s->ssh.pid = ssh_spawn(s->argv, answers ? helper : NULL, &s->signals,
 	    s->ssh_stderr.write_fd, &s->ssh.exec_fd);
 	if (s->ssh.pid == -1)
@@ -7361,24 +7326,20 @@ main_dry_run(struct supervisor *s)
 {
 	struct forwards *f = &s->monitor.forwards;
 	bool supervised = s->cmd->action != CMDLINE_QUESTION;
-	char dir[PATH_MAX], why[TEXT_MAX / 2], *text;
+	char why[TEXT_MAX / 2], *text;
 	size_t i;
 
 	main_check_start(s);
 	if (supervised &&
 	    (f->auto_port || askpass_enabled(&s->askpass_server)) &&
-	    !private_find(private_could_make, dir, why, sizeof(why)))
+	    !private_find(private_could_make, why, sizeof(why)))
 		die("cannot make private sockets: %s", why);
 	if (supervised && f->auto_port) {
-		snprintf(f->send_to.sa.un.sun_path, PRIVATE_PATH_MAX,
-		    "%.*s/autossh-XXXXXX/%s", (int)PRIVATE_MAX - 16, dir,
-		    PRIVATE_CONNECT);
-		snprintf(f->back_at.sa.un.sun_path, PRIVATE_PATH_MAX,
-		    "%.*s/autossh-XXXXXX/%s", (int)PRIVATE_MAX - 16, dir,
-		    PRIVATE_LISTEN);
+		private_address(&f->send_to, PRIVATE_CONNECT);
+		private_address(&f->back_at, PRIVATE_LISTEN);
 		forwards_set_port(f, "PORT");
 	}
-	text = command_text("command:", s->argv);
+	text = command_text(s->argv);
 	if (text == NULL)
 		die("out of memory");
 	puts(text);
