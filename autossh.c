@@ -1928,33 +1928,25 @@ settings_check(const struct settings *set, const char *monitor,
 
 /* The times that follow from the settings, and which were lowered. */
 struct timing {
-	int64_t first_ms;    /* from the start of ssh to the first test */
-	int64_t poll_ms;     /* from the end of a test to the next */
-	int64_t timeout_ms;  /* for each half of a test */
-	int64_t gate_ms;     /* 0: the gate is open */
-	int64_t lifetime_ms; /* 0: no end */
-	bool poll_lowered, first_lowered, timeout_lowered;
+	int64_t first_ms;   /* from the start of ssh to the first test */
+	int64_t poll_ms;    /* from the end of a test to the next */
+	int64_t timeout_ms; /* for each half of a test */
+	int64_t gate_ms;    /* 0: the gate is open */
+	bool poll_lowered, first_lowered;
 };
 
 static void
 timing_derive(struct timing *t, const struct settings *set, bool background)
 {
-	int64_t poll_s = set->poll;
-	int64_t first_s = set->first_poll == -1 ? poll_s : set->first_poll;
-	int64_t life_s = set->maxlifetime;
+	int64_t end_s = set->maxlifetime > 0 ? set->maxlifetime : NEVER;
+	int64_t first_s = set->first_poll == -1 ? set->poll : set->first_poll;
 
-	t->poll_lowered = life_s > 0 && poll_s > life_s;
-	if (t->poll_lowered)
-		poll_s = life_s;
-	t->first_lowered = life_s > 0 && first_s > life_s;
-	if (t->first_lowered)
-		first_s = life_s;
-	t->timeout_lowered = poll_s * 1000 / 2 < NET_TIMEOUT_MS;
-	t->timeout_ms = t->timeout_lowered ? poll_s * 1000 / 2 : NET_TIMEOUT_MS;
-	t->first_ms = first_s * 1000;
-	t->poll_ms = poll_s * 1000;
+	t->poll_lowered = set->poll > end_s;
+	t->first_lowered = first_s > end_s;
+	t->first_ms = earlier(first_s, end_s) * 1000;
+	t->poll_ms = earlier(set->poll, end_s) * 1000;
+	t->timeout_ms = earlier(t->poll_ms / 2, NET_TIMEOUT_MS);
 	t->gate_ms = background ? 0 : set->gatetime * 1000;
-	t->lifetime_ms = life_s * 1000;
 }
 
 static void
@@ -1970,7 +1962,7 @@ timing_report(const struct timing *t)
 		    "first poll time is greater than lifetime, "
 		    "dropping first poll time to %" PRId64,
 		    t->first_ms / 1000);
-	if (t->timeout_lowered)
+	if (t->timeout_ms < NET_TIMEOUT_MS)
 		log_msg(LOG_INFO,
 		    "short poll time: adjusting net timeouts to %" PRId64,
 		    t->timeout_ms);
@@ -2334,29 +2326,28 @@ enum verdict {
 };
 
 /*
- * What follows the death of ssh with wait status STATUS after LIVED_MS.  FIRST:
- * the gate time applies to this start.  NO_SESSION: ssh -N, which never ends by
- * itself.  ALWAYS: restart after status 0 too.  Status 255 is ssh's own
- * failure, 1 and 2 may be, the others come from a remote command (ssh(1), EXIT
- * STATUS).
+ * What follows the death of ssh with wait status STATUS after LIVED_MS.
+ * GATE_MS: the gate time, if it applies to this start, else 0.  NO_SESSION: ssh
+ * -N, which never ends by itself.  ALWAYS: restart after status 0 too.  Status
+ * 255 is ssh's own failure, 1 and 2 may be, the others come from a remote
+ * command (ssh(1), EXIT STATUS).
  */
 static enum verdict
-policy_death(int status, bool first, int64_t gate_ms, int64_t lived_ms,
-    bool no_session, bool always)
+policy_death(
+    int status, int64_t gate_ms, int64_t lived_ms, bool no_session, bool always)
 {
-	bool gated = first && gate_ms > 0;
-	bool done = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	int code = WEXITSTATUS(status);
 
 	if (WIFSIGNALED(status))
 		return VERDICT_RESTART;
-	if (gated && lived_ms <= gate_ms && !(done && !no_session))
+	if (gate_ms > 0 && lived_ms <= gate_ms && (code != 0 || no_session))
 		return VERDICT_PREMATURE;
-	switch (WEXITSTATUS(status)) {
+	switch (code) {
 	case 0:
 		return always ? VERDICT_RESTART : VERDICT_EXIT;
 	case 1:
 	case 2:
-		return gated ? VERDICT_EXIT_STATUS : VERDICT_RESTART;
+		return gate_ms > 0 ? VERDICT_EXIT_STATUS : VERDICT_RESTART;
 	case 255:
 		return VERDICT_RESTART;
 	default:
@@ -6802,8 +6793,8 @@ supervisor_log_death(struct supervisor *s, int status, enum verdict v)
 		    v == VERDICT_PREMATURE ? "prematurely " : "",
 		    WEXITSTATUS(status));
 	if (v == VERDICT_PREMATURE &&
-	    policy_death(status, true, 0, 0, no_session,
-		s->settings->ntservice) == VERDICT_RESTART)
+	    policy_death(status, 0, 0, no_session, s->settings->ntservice) ==
+		VERDICT_RESTART)
 		log_msg(level, "AUTOSSH_GATETIME=0 keeps trying");
 	if (done && no_session && !s->exited_ok)
 		log_msg(level,
@@ -6864,8 +6855,9 @@ child_exited(struct supervisor *s, int64_t now)
 		start_failed(s, now);
 		return;
 	}
-	v = policy_death(status, s->starts == s->gated_start,
-	    s->timing->gate_ms, now - s->ssh.started, supervisor_no_session(s),
+	v = policy_death(s->ssh.status,
+	    s->starts == s->gated_start ? s->timing->gate_ms : 0,
+	    now - s->ssh.started, s->session == SESSION_NONE,
 	    s->settings->ntservice);
 	f->no_remote = !f->no_remote && remote_forward_suspect(s);
 	if (f->no_remote && v == VERDICT_PREMATURE) {
@@ -7394,8 +7386,8 @@ main_open(struct supervisor *s)
 	    s->cmd->background); /* /dev/stdout is the caller's, with -f too */
 	if (s->cmd->background)
 		s->ready_fd = background_start(&s->signals);
-	if (s->timing->lifetime_ms > 0)
-		s->lifetime = now_ms() + s->timing->lifetime_ms;
+	if (s->settings->maxlifetime > 0)
+		s->lifetime = now_ms() + s->settings->maxlifetime * 1000;
 	if (atexit(main_clean) != 0)
 		die("out of memory");
 	settings_check(s->settings, s->cmd->monitor, log_warning);

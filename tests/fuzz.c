@@ -538,8 +538,9 @@ fuzz_settings(const uint8_t *data, size_t size)
 		timing_derive(&t, &set, false);
 		must(t.timeout_ms >= 500 && t.timeout_ms <= NET_TIMEOUT_MS);
 		must(t.timeout_ms * 2 <= t.poll_ms);
-		must(t.lifetime_ms == 0 || (t.poll_ms <= t.lifetime_ms &&
-					       t.first_ms <= t.lifetime_ms));
+		must(set.maxlifetime == 0 ||
+		     (t.poll_ms <= set.maxlifetime * 1000 &&
+			 t.first_ms <= set.maxlifetime * 1000));
 		return;
 	}
 	/* the message names the variable, and is bounded and harmless */
@@ -616,8 +617,8 @@ fuzz_policy(const uint8_t *data, size_t size)
 
 	if (!WIFEXITED(status) && !WIFSIGNALED(status))
 		return;
-	switch (policy_death(status, flags & 1, (flags & 2) ? 30000 : 0, since,
-	    flags & 16, flags & 4)) {
+	switch (policy_death(
+	    status, (flags & 2) ? 30000 : 0, since, flags & 16, flags & 4)) {
 	case VERDICT_RESTART:
 		must(!WIFEXITED(status) || WEXITSTATUS(status) <= 2 ||
 		     WEXITSTATUS(status) == 255);

@@ -533,44 +533,44 @@ test_timing_derive(void)
 	} table[] = {
 		{ "the defaults",
 		    { .poll = 600, .first_poll = -1, .gatetime = 30 }, false,
-		    { 600000, 600000, 15000, 30000, 0, false, false, false } },
+		    { 600000, 600000, 15000, 30000, false, false } },
 		{ "in the background the gate is open",
 		    { .poll = 600, .first_poll = -1, .gatetime = 30 }, true,
-		    { 600000, 600000, 15000, 0, 0, false, false, false } },
+		    { 600000, 600000, 15000, 0, false, false } },
 		{ "an early first test", { .poll = 600, .first_poll = 5 },
-		    false, { 5000, 600000, 15000, 0, 0, false, false, false } },
+		    false, { 5000, 600000, 15000, 0, false, false } },
 		{ "a late first test", { .poll = 60, .first_poll = 90 }, false,
-		    { 90000, 60000, 15000, 0, 0, false, false, false } },
+		    { 90000, 60000, 15000, 0, false, false } },
 		{ "poll time of twice the timeout",
 		    { .poll = 30, .first_poll = -1 }, false,
-		    { 30000, 30000, 15000, 0, 0, false, false, false } },
+		    { 30000, 30000, 15000, 0, false, false } },
 		{ "poll time below that", { .poll = 29, .first_poll = -1 },
-		    false, { 29000, 29000, 14500, 0, 0, false, false, true } },
+		    false, { 29000, 29000, 14500, 0, false, false } },
 		{ "the shortest poll time", { .poll = 1, .first_poll = -1 },
-		    false, { 1000, 1000, 500, 0, 0, false, false, true } },
+		    false, { 1000, 1000, 500, 0, false, false } },
 		{ "a lifetime of one poll",
 		    { .poll = 60, .first_poll = -1, .maxlifetime = 60 }, false,
-		    { 60000, 60000, 15000, 0, 60000, false, false, false } },
+		    { 60000, 60000, 15000, 0, false, false } },
 		{ "a shorter lifetime",
 		    { .poll = 60, .first_poll = -1, .maxlifetime = 59 }, false,
-		    { 59000, 59000, 15000, 0, 59000, true, true, false } },
+		    { 59000, 59000, 15000, 0, true, true } },
 		{ "a lifetime below the first poll too",
 		    { .poll = 60, .first_poll = 90, .maxlifetime = 20 }, false,
-		    { 20000, 20000, 10000, 0, 20000, true, true, true } },
+		    { 20000, 20000, 10000, 0, true, true } },
 		{ "a lifetime below the first poll only",
 		    { .poll = 60, .first_poll = 90, .maxlifetime = 70 }, false,
-		    { 70000, 60000, 15000, 0, 70000, false, true, false } },
+		    { 70000, 60000, 15000, 0, false, true } },
 		{ "an early first test within a short lifetime",
 		    { .poll = 60, .first_poll = 5, .maxlifetime = 40 }, false,
-		    { 5000, 40000, 15000, 0, 40000, true, false, false } },
+		    { 5000, 40000, 15000, 0, true, false } },
 		{ "the greatest of all",
 		    { .poll = SECONDS_MAX,
 			.first_poll = SECONDS_MAX,
 			.gatetime = SECONDS_MAX,
 			.maxlifetime = SECONDS_MAX },
 		    false,
-		    { 2147483647000, 2147483647000, 15000, 2147483647000,
-			2147483647000, false, false, false } },
+		    { 2147483647000, 2147483647000, 15000, 2147483647000, false,
+			false } },
 	};
 	size_t i;
 
@@ -582,10 +582,8 @@ test_timing_derive(void)
 		ok(t.first_ms == w->first_ms && t.poll_ms == w->poll_ms &&
 			t.timeout_ms == w->timeout_ms &&
 			t.gate_ms == w->gate_ms &&
-			t.lifetime_ms == w->lifetime_ms &&
 			t.poll_lowered == w->poll_lowered &&
-			t.first_lowered == w->first_lowered &&
-			t.timeout_lowered == w->timeout_lowered,
+			t.first_lowered == w->first_lowered,
 		    "times: %s", table[i].name);
 	}
 }
@@ -1117,28 +1115,26 @@ test_policy_death(void)
 	for (i = 0; i < COUNT(table); i++) {
 		int status = table[i].status;
 
-		is_int(policy_death(status, true, 30000, 0, true, false),
+		is_int(policy_death(status, 30000, 0, true, false),
 		    table[i].early, "first start, dead at once");
-		is_int(policy_death(status, true, 30000, 30000, true, false),
+		is_int(policy_death(status, 30000, 30000, true, false),
 		    table[i].early, "first start, lived the gate time");
-		is_int(policy_death(status, true, 30000, 30001, true, false),
+		is_int(policy_death(status, 30000, 30001, true, false),
 		    table[i].gated, "first start, lived longer");
-		is_int(policy_death(status, true, 0, 0, true, false),
-		    table[i].other, "first start, no gate");
-		is_int(policy_death(status, false, 30000, 0, true, false),
-		    table[i].other, "second start, dead at once");
-		is_int(policy_death(status, false, 0, 90000, true, false),
-		    table[i].other, "second start, no gate");
+		is_int(policy_death(status, 0, 0, true, false), table[i].other,
+		    "no gate, dead at once");
+		is_int(policy_death(status, 0, 90000, true, false),
+		    table[i].other, "no gate, lived longer");
 	}
-	is_int(policy_death(EXITED(0), false, 30000, 90000, true, true),
-	    VERDICT_RESTART, "a service: restart after status 0");
-	is_int(policy_death(EXITED(0), true, 30000, 100, true, true),
+	is_int(policy_death(EXITED(0), 0, 90000, true, true), VERDICT_RESTART,
+	    "a service: restart after status 0");
+	is_int(policy_death(EXITED(0), 30000, 100, true, true),
 	    VERDICT_PREMATURE, "a service: the gate all the same");
-	is_int(policy_death(EXITED(3), false, 30000, 90000, true, true),
+	is_int(policy_death(EXITED(3), 0, 90000, true, true),
 	    VERDICT_EXIT_STATUS, "a service: a remote command's own status");
-	is_int(policy_death(EXITED(0), true, 30000, 100, false, false),
-	    VERDICT_EXIT, "a session may end at once");
-	is_int(policy_death(EXITED(1), true, 30000, 100, false, false),
+	is_int(policy_death(EXITED(0), 30000, 100, false, false), VERDICT_EXIT,
+	    "a session may end at once");
+	is_int(policy_death(EXITED(1), 30000, 100, false, false),
 	    VERDICT_PREMATURE, "but not with an error");
 }
 
