@@ -984,12 +984,6 @@ path_is_safe(const char *path)
 	}
 }
 
-static void
-entry_close(struct entry *e)
-{
-	fd_close(&e->dirfd);
-}
-
 /* Goes on in the directory FD; -1: there is none. */
 static bool
 entry_go(struct entry *e, int fd)
@@ -1143,7 +1137,7 @@ entry_open(struct entry *e, const char *path)
 			return true;
 		errno = EACCES;
 	}
-	entry_close(e);
+	fd_close(&e->dirfd);
 	return false;
 }
 
@@ -1197,7 +1191,7 @@ path_write_error(const char *path, bool replace)
 	if (!entry_open(&e, path))
 		return errno;
 	error = entry_write_error(&e, replace);
-	entry_close(&e);
+	fd_close(&e.dirfd);
 	return error;
 }
 
@@ -1350,7 +1344,7 @@ log_file_open(const char *path)
 	if (!entry_open(&e, path))
 		return -1;
 	fd = entry_open_file(&e, O_WRONLY | O_APPEND | O_CREAT);
-	entry_close(&e);
+	fd_close(&e.dirfd);
 	if (fd == -1)
 		return -1;
 	if (fstat(fd, &st) == -1 ||
@@ -1546,16 +1540,6 @@ xcalloc(size_t n, size_t size)
 	if (p == NULL)
 		die("out of memory");
 	return p;
-}
-
-/* A copy of the first LEN bytes of TEXT. */
-static char *
-xstrndup(const char *text, size_t len)
-{
-	char *copy = xcalloc(len + 1, 1);
-
-	memcpy(copy, text, len);
-	return copy;
 }
 
 /*
@@ -2160,7 +2144,8 @@ cmdline_cluster(struct cmdline *c, int argc, char **argv, int i, bool ours)
 		argument = *p != '\0' ? p : i + 1 < argc ? argv[++i] : NULL;
 	if (takes && ours && p[-1] == 'M') {
 		if (p - 1 > word + 1) /* the title keeps the whole word */
-			cmdline_push(c, xstrndup(word, (size_t)(p - 1 - word)));
+			cmdline_push(c, memcpy(xcalloc((size_t)(p - word), 1),
+					    word, (size_t)(p - 1 - word)));
 		cmdline_monitor(c, argument);
 		return i;
 	}
@@ -2284,33 +2269,6 @@ command_text(char *const *argv)
 		return text;
 	free(text);
 	return NULL;
-}
-
-/* The most words that ssh_words() adds: program, -N, forwardings, NULL. */
-#define SSH_WORDS_ADDED 7
-
-/*
- * Puts ssh's arguments together in ARGV, which has room for the words of C and
- * SSH_WORDS_ADDED: PROGRAM; the words, with FORWARDS (NULL-terminated) before
- * word AT and -N before the first if ADD_N; NULL.
- */
-static void
-ssh_words(char **argv, char *program, const struct cmdline *c,
-    char *const *forwards, int at, bool add_n)
-{
-	static char no_command[] = "-N";
-	int i, n = 0;
-
-	argv[n++] = program;
-	for (i = 0; i <= c->nwords; i++) {
-		while (i == at && *forwards != NULL)
-			argv[n++] = *forwards++;
-		if (i == 0 && add_n)
-			argv[n++] = no_command;
-		if (i < c->nwords)
-			argv[n++] = c->words[i];
-	}
-	argv[n] = NULL;
 }
 
 /* ---- policy -------------------------------------------------------------- */
@@ -3381,13 +3339,6 @@ network_run(struct network *n, const struct waitset *set, int64_t now)
 	return n->event;
 }
 
-/* Whether an address has gone since time SINCE (ms). */
-static bool
-network_gone_since(const struct network *n, int64_t since)
-{
-	return n->gone_at > since;
-}
-
 /* Says what the last event makes us do. */
 static void
 network_log(const struct network *n, const char *what)
@@ -3456,11 +3407,11 @@ forwards_set_port(struct forwards *f, const char *port)
 }
 
 /*
- * Writes the words that ssh is given for them to WORDS, NULL-terminated; the
- * argument of each option is a word of its own.
+ * Writes the words that ssh is given for them to WORDS; the argument of each
+ * option is a word of its own.  Returns their number.
  */
-static void
-forwards_words(struct forwards *f, char *words[5])
+static int
+forwards_words(struct forwards *f, char *words[4])
 {
 	static char opt_local[] = "-L", opt_remote[] = "-R";
 	int n = 0;
@@ -3473,7 +3424,7 @@ forwards_words(struct forwards *f, char *words[5])
 		words[n++] = opt_remote;
 		words[n++] = f->remote;
 	}
-	words[n] = NULL;
+	return n;
 }
 
 /* ---- monitor: the test ------------------------------------------------- */
@@ -3842,7 +3793,7 @@ test_read_refusal(struct test *t, const struct waitset *set)
 	char bytes[sizeof(t->line)];
 	ssize_t n;
 
-	if (t->fd == -1 || !waitset_ready(set, t->fd))
+	if (!waitset_ready(set, t->fd))
 		return EV_NONE;
 	n = read(t->fd, bytes, sizeof(bytes));
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
@@ -4120,14 +4071,6 @@ monitor_begin(struct monitor *m, int64_t now)
 	return event;
 }
 
-/* When the next probe is due: at growing intervals. */
-static int64_t
-schedule_probe(struct schedule *sc, int64_t now)
-{
-	sc->probe_gap += sc->probe_gap / 2;
-	return earlier(now + sc->probe_gap, sc->first_due);
-}
-
 static void
 monitor_passed(struct monitor *m, int64_t now)
 {
@@ -4192,7 +4135,8 @@ monitor_end(struct monitor *m, enum event event, int64_t now)
 		event = EV_NONE;
 	} else if (no_failure) {
 		m->refused = false;
-		sc->next_due = schedule_probe(sc, now);
+		sc->probe_gap += sc->probe_gap / 2; /* probes grow rarer */
+		sc->next_due = earlier(now + sc->probe_gap, sc->first_due);
 		event = EV_NONE;
 	} else {
 		m->refused = false;
@@ -5990,7 +5934,7 @@ pidfile_remove(void)
 	if (pidfile_ours())
 		(void)unlinkat(pidfile.entry.dirfd, pidfile.entry.name, 0);
 	fd_close(&pidfile.fd);
-	entry_close(&pidfile.entry);
+	fd_close(&pidfile.entry.dirfd);
 }
 
 /* Updates the pidfile's time, for whoever watches it. */
@@ -6104,10 +6048,8 @@ background_start(const struct signals *signals)
 	pid_t child;
 
 	if (pipe(fds) == -1 || (null = open("/dev/null", O_RDWR)) == -1 ||
-	    (stderr_fd = fcntl(2, F_DUPFD_CLOEXEC, 3)) == -1)
-		die("cannot go to the background: %s", strerror(errno));
-	child = fork();
-	if (child == -1)
+	    (stderr_fd = fcntl(2, F_DUPFD_CLOEXEC, 3)) == -1 ||
+	    (child = fork()) == -1)
 		die("cannot go to the background: %s", strerror(errno));
 	if (child > 0) {
 		secrets_wipe();
@@ -6146,6 +6088,9 @@ background_ready(int *fd)
 }
 
 /* ---- ssh process --------------------------------------------------------- */
+
+/* The most words that ssh_set_argv() adds: program, -N, forwardings, NULL. */
+#define SSH_WORDS_ADDED 7
 
 /* The present ssh.  Reset when it has been reaped. */
 struct ssh {
@@ -6205,20 +6150,28 @@ ssh_run(struct ssh *ssh, int64_t now)
 
 /*
  * Puts ssh's arguments together in ARGV, which has room for the words of C and
- * SSH_WORDS_ADDED.
+ * SSH_WORDS_ADDED.  The forwardings stand where -M stood; first, if the port
+ * comes from the environment.
  */
 static void
 ssh_set_argv(char **argv, const struct settings *set, const struct cmdline *c,
     struct forwards *f)
 {
+	static char no_command[] = "-N";
 	bool question = c->action == CMDLINE_QUESTION;
-	char *words[5] = { NULL };
+	int at = set->port_from == FROM_ENVIRONMENT ? 0 : c->forwards_at;
+	int i, n = 0;
 
-	if (!question)
-		forwards_words(f, words);
-	ssh_words(argv, (char *)(uintptr_t)set->path, c, words,
-	    set->port_from == FROM_ENVIRONMENT ? 0 : c->forwards_at,
-	    set->ntservice && !c->no_command && !question);
+	argv[n++] = (char *)(uintptr_t)set->path;
+	for (i = 0; i <= c->nwords; i++) {
+		if (i == at && !question)
+			n += forwards_words(f, argv + n);
+		if (i == 0 && set->ntservice && !c->no_command && !question)
+			argv[n++] = no_command;
+		if (i < c->nwords)
+			argv[n++] = c->words[i];
+	}
+	argv[n] = NULL;
 }
 
 /*
@@ -6322,13 +6275,6 @@ struct supervisor {
 	char self[PATH_MAX]; /* the program file of autossh */
 };
 
-/* Whether ssh is there for its forwardings alone. */
-static bool
-supervisor_no_session(const struct supervisor *s)
-{
-	return cmdline_session(s->cmd, s->settings->ntservice) == SESSION_NONE;
-}
-
 static void
 supervisor_status(const struct supervisor *s, struct status *st, int64_t now)
 {
@@ -6372,7 +6318,7 @@ supervisor_write_metrics(struct supervisor *s, int64_t now)
 	metrics_text(&st.metrics, s->cmd->destination, text, sizeof(text));
 	if (entry_open(&e, s->settings->statusfile)) {
 		fd = write_atomic(&e, text);
-		entry_close(&e);
+		fd_close(&e.dirfd);
 	}
 	if (fd == -1 && !s->status_failed)
 		log_msg(LOG_ERR, "cannot write status file \"%s\": %s",
@@ -6645,7 +6591,7 @@ test_after_change(struct supervisor *s, int64_t now)
 {
 	struct monitor *m = &s->monitor;
 	int64_t timeout_ms = policy_changed_timeout(m->timing->timeout_ms,
-	    network_gone_since(&s->network, m->good_at), m->round_trip_ms);
+	    s->network.gone_at > m->good_at, m->round_trip_ms);
 
 	/* no answer could come while the system was suspended */
 	if (s->network.event == EV_RESUMED)
@@ -6775,10 +6721,11 @@ stop_at_once(struct supervisor *s, int64_t now)
 
 /* Logs how ssh has ended and what follows, and what may help then. */
 static void
-supervisor_log_death(struct supervisor *s, int status, enum verdict v)
+supervisor_log_death(struct supervisor *s, enum verdict v)
 {
+	int status = s->ssh.status;
 	bool done = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-	bool no_session = supervisor_no_session(s);
+	bool no_session = s->session == SESSION_NONE;
 	int level = v == VERDICT_PREMATURE ? LOG_ERR : LOG_INFO;
 
 	if (WIFSIGNALED(status))
@@ -6805,14 +6752,15 @@ supervisor_log_death(struct supervisor *s, int status, enum verdict v)
 }
 
 /*
- * Whether ssh, which has ended with wait status STATUS, says that its server
- * rejected our answer.  Where ssh may have logged in, a remote command may have
- * printed the line: then it must be of the very server, and soon after the
- * answer.
+ * Whether ssh, which has ended, says that its server rejected our answer.  If
+ * ssh had logged in, a remote command may have printed the line: it does not
+ * count.  Where that is not known (-M 0 or a port), the line must name the
+ * server that was answered, within LoginGraceTime of the answer.
  */
 static bool
-supervisor_denied(const struct supervisor *s, int status, int64_t now)
+supervisor_denied(const struct supervisor *s, int64_t now)
 {
+	int status = s->ssh.status;
 	const struct ssh_stderr *y = &s->ssh_stderr;
 	const struct askpass_server *a = &s->askpass_server;
 	bool not_logged_in =
@@ -6847,7 +6795,6 @@ static void
 child_exited(struct supervisor *s, int64_t now)
 {
 	struct forwards *f = &s->monitor.forwards;
-	int status = s->ssh.status;
 	enum verdict v;
 
 	if (s->ssh.exec_error != 0) {
@@ -6865,11 +6812,11 @@ child_exited(struct supervisor *s, int64_t now)
 		v = VERDICT_RESTART;
 	}
 	ssh_stderr_explain(&s->ssh_stderr, now - STDERR_RECENT_MS);
-	supervisor_log_death(s, status, v);
+	supervisor_log_death(s, v);
 	if (f->no_remote && v == VERDICT_RESTART)
 		log_msg(LOG_INFO, "the server may have refused the monitor's "
 				  "forwarding: starting ssh without its -R");
-	if (v == VERDICT_RESTART && supervisor_denied(s, status, now)) {
+	if (v == VERDICT_RESTART && supervisor_denied(s, now)) {
 		log_msg(LOG_ERR, "passphrase rejected: the server does not "
 				 "let us in; autossh exiting");
 		request_exit(s, 1, now);
@@ -7042,8 +6989,7 @@ supervisor_reap(struct supervisor *s, int64_t now)
 static enum event
 hangup_event(const struct supervisor *s)
 {
-	if (cmdline_session(s->cmd, s->settings->ntservice) ==
-		SESSION_TERMINAL &&
+	if (s->session == SESSION_TERMINAL &&
 	    !sigismember(&s->signals.ignored, SIGHUP) &&
 	    terminal_gone(&s->terminal))
 		return EV_TERMINAL_GONE;
@@ -7219,15 +7165,6 @@ main_cmdline_error(const struct cmdline *c)
 	return 1;
 }
 
-/* Becomes ssh, to answer what git, completions and scripts ask it. */
-__attribute__((noreturn)) static void
-main_question(char **argv)
-{
-	execvp(argv[0], argv);
-	ssh_log_error(argv[0], errno);
-	exit(1);
-}
-
 /* Prints the value of variable S and where it comes from. */
 static void
 main_print_setting(const struct setting *s, const struct settings *set,
@@ -7364,6 +7301,7 @@ main_plan(struct supervisor *s, const struct settings *set,
 	s->settings = set;
 	s->cmd = cmd;
 	s->timing = timing;
+	s->session = cmdline_session(cmd, set->ntservice);
 	s->argv =
 	    xcalloc((size_t)cmd->nwords + SSH_WORDS_ADDED, sizeof(*s->argv));
 	ssh_set_argv(s->argv, set, cmd, &s->monitor.forwards);
@@ -7436,19 +7374,17 @@ main(int argc, char **argv)
 		return main_cmdline_error(&cmd);
 	settings_read(&set, cmd.monitor);
 	timing_derive(&timing, &set, cmd.background);
+	main_plan(&s, &set, &cmd, &timing);
 	if (cmd.action == CMDLINE_QUESTION && !cmd.dry_run) {
-		main_plan(&s, &set, &cmd, &timing);
-		main_question(s.argv);
+		execvp(s.argv[0], s.argv); /* for git, completions, scripts */
+		ssh_log_error(s.argv[0], errno);
+		return 1;
 	}
 	passphrase_check(&set.passphrase);
-	if (cmd.dry_run) {
-		main_plan(&s, &set, &cmd, &timing);
+	if (cmd.dry_run)
 		return main_dry_run(&s);
-	}
 	signals_open(&s.signals);
 	passphrase_open(&set.passphrase, cmd.destination);
-
-	main_plan(&s, &set, &cmd, &timing);
 	if (askpass_enabled(&s.askpass_server) &&
 	    !program_self(argv[0], s.self))
 		die("cannot find the program file of autossh: %s",
