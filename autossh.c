@@ -3621,6 +3621,7 @@ monitor_ask(struct monitor *m, int64_t timeout_ms, int64_t now)
 	}
 	sc->again_due =
 	    now > t->begun + NETWORK_GAP_MS ? now : t->begun + NETWORK_GAP_MS;
+	t->timeout_ms = earlier(t->timeout_ms, timeout_ms);
 	t->deadline = earlier(t->deadline, now + timeout_ms);
 	for (i = 0; i < t->nconns; i++)
 		t->conns[i].deadline =

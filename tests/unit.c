@@ -1861,6 +1861,7 @@ test_monitor_ask(void)
 	is_int(m.test.phase, TEST_AWAIT_CONN, "it goes on");
 	is_int(m.test.deadline, 74000, "for as long as the other may take");
 	is_int(m.test.conns[0].deadline, 74000, "and so do its connections");
+	is_int(m.test.timeout_ms, 3000, "and those that come later");
 	is_int(monitor_end(&m, EV_TEST_PASSED, 71100), EV_TEST_PASSED,
 	    "it passes");
 	is_int(m.good_at, 71100, "which is noted");
