@@ -6759,13 +6759,12 @@ supervisor_log_death(struct supervisor *s, enum verdict v)
  * server that was answered, within LoginGraceTime of the answer.
  */
 static bool
-supervisor_denied(const struct supervisor *s, int64_t now)
+supervisor_denied(struct supervisor *s, int64_t now)
 {
 	int status = s->ssh.status;
 	const struct ssh_stderr *y = &s->ssh_stderr;
 	const struct askpass_server *a = &s->askpass_server;
-	bool not_logged_in =
-	    s->monitor.forwards.auto_port && !private_has(PRIVATE_CONNECT);
+	bool not_logged_in = monitor_awaits_login(&s->monitor);
 
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 255 ||
 	    y->read_fd == -1 || !y->last_own || a->server_answered_at == 0 ||

@@ -2982,8 +2982,15 @@ test_supervisor_denied(void)
 		is_int(supervisor_denied(&s, table[i].now), table[i].want,
 		    table[i].name);
 	}
-	s.ssh_stderr.read_fd = -1;
+	s.monitor = (struct monitor){ .forwards.auto_port = true };
 	s.ssh.status = EXITED(255);
+	snprintf(s.ssh_stderr.last, sizeof(s.ssh_stderr.last), "%s", DENIED);
+	s.askpass_server.server_answered_at = s.ssh_stderr.last_at = 1;
+	ok(supervisor_denied(&s, 2), "ssh has not logged in");
+	s.monitor.logged_in = true;
+	ok(!supervisor_denied(&s, 2), "ssh had logged in, a probe has seen it");
+	s.monitor.logged_in = false;
+	s.ssh_stderr.read_fd = -1;
 	ok(!supervisor_denied(&s, 2), "ssh is not heard");
 }
 
