@@ -4903,9 +4903,9 @@ prompt_hash(pid_t pid, const char *text)
 	return hash;
 }
 
-/* What there is to remember of an answer to REQUEST. */
+/* Hashes that tell the prompt and the server of REQUEST from others. */
 static struct answer
-request_mark(const struct request *request)
+request_hash(const struct request *request)
 {
 	struct answer mark = { 0, 0 };
 
@@ -4924,7 +4924,7 @@ static bool
 request_shows_rejection(
     const struct askpass_server *a, const struct request *request)
 {
-	struct answer mark = request_mark(request);
+	struct answer mark = request_hash(request);
 	int i, count = 0;
 
 	for (i = 0; i < a->nanswers; i++) {
@@ -4943,7 +4943,7 @@ request_answer(struct askpass_server *a, int i, const char *answer, int64_t now)
 	const struct request *request = &a->requests[i];
 	bool remote = request->kind == PROMPT_PASSWORD;
 
-	a->answers[a->nanswers++] = request_mark(request);
+	a->answers[a->nanswers++] = request_hash(request);
 	a->answered_at = now;
 	if (remote && request->asked_by == a->ssh) {
 		a->server_answered_at = now;
@@ -6255,11 +6255,11 @@ struct supervisor {
 	int status; /* WANT_EXIT: the exit status */
 	int exit_signal;
 	int starts;
-	int gated_start;      /* the start to which the gate time applies */
-	bool exited_ok;       /* the last ssh exited with status 0 */
-	int tries;            /* quick starts in a row */
-	int settled_tries;    /* the same since the network has changed */
-	int64_t started_wall; /* the last start, in ms; 0: none yet */
+	int gated_start;        /* the start to which the gate time applies */
+	bool exited_ok;         /* the last ssh exited with status 0 */
+	int tries;              /* quick starts in a row */
+	int tries_since_change; /* the same since the network has changed */
+	int64_t started_wall;   /* the last start, in ms; 0: none yet */
 	struct ssh ssh;
 
 	struct ssh_stderr ssh_stderr;
@@ -6391,10 +6391,11 @@ supervisor_pause_ms(struct supervisor *s, int64_t now)
 
 	if (s->starts > 0 && s->want != WANT_RESTART_NOW) {
 		s->tries = policy_tries(s->tries, since_ms, tested, poll_s);
-		s->settled_tries =
-		    policy_tries(s->settled_tries, since_ms, tested, poll_s);
+		s->tries_since_change = policy_tries(
+		    s->tries_since_change, since_ms, tested, poll_s);
 	}
-	tries = s->tries < s->settled_tries ? s->tries : s->settled_tries;
+	tries =
+	    s->tries < s->tries_since_change ? s->tries : s->tries_since_change;
 	log_msg(LOG_DEBUG, "checking for grace period, tries = %d", s->tries);
 	if (s->starts == 0 || s->want == WANT_RESTART_NOW)
 		return 0;
@@ -6568,7 +6569,7 @@ test_now(struct supervisor *s, int64_t now)
 static void
 start_after_change(struct supervisor *s, int64_t now)
 {
-	s->settled_tries = 1;
+	s->tries_since_change = 1;
 	if (s->deadline <= now)
 		return;
 	network_log(&s->network, "starting ssh");
@@ -6582,7 +6583,7 @@ stop_after_change(struct supervisor *s, int64_t now)
 	(void)now;
 	if (s->want == WANT_RESTART) {
 		s->want = WANT_RESTART_NOW;
-		s->settled_tries = 1;
+		s->tries_since_change = 1;
 	}
 }
 

@@ -2331,7 +2331,7 @@ test_request_shows_rejection(void)
 	one.kind = two.kind = PROMPT_KEY;
 	one.asked_by = two.asked_by = 100;
 	ok(!request_shows_rejection(&a, &one), "a prompt is new");
-	a.answers[a.nanswers++] = request_mark(&one);
+	a.answers[a.nanswers++] = request_hash(&one);
 	ok(request_shows_rejection(&a, &two), "the same again");
 	two.asked_by = 101;
 	ok(!request_shows_rejection(&a, &two), "that of another ssh (-J)");
@@ -2347,7 +2347,7 @@ test_request_shows_rejection(void)
 	for (i = 0; i < SERVER_ANSWERS_MAX; i++) {
 		ok(!request_shows_rejection(&a, &two), "answer %d", i + 1);
 		snprintf(one.text, sizeof(one.text), "Password %d: ", i);
-		a.answers[a.nanswers++] = request_mark(&one);
+		a.answers[a.nanswers++] = request_hash(&one);
 	}
 	ok(request_shows_rejection(&a, &two), "one answer more to a server");
 	snprintf(two.server, sizeof(two.server), "u@j");
@@ -2902,11 +2902,11 @@ test_start_after_change(void)
 {
 	static struct supervisor s;
 
-	s.tries = s.settled_tries = 9;
+	s.tries = s.tries_since_change = 9;
 	s.deadline = 5000;
 	start_after_change(&s, 5000);
 	is_int(s.deadline, 5000, "a start that is due comes as it would");
-	is_int(s.settled_tries, 1, "and short pauses follow if it fails");
+	is_int(s.tries_since_change, 1, "and short pauses follow if it fails");
 }
 
 /* The network changes while an ssh is being ended. */
@@ -2915,15 +2915,15 @@ test_stop_after_change(void)
 {
 	static struct supervisor s;
 
-	s.tries = s.settled_tries = 9;
+	s.tries = s.tries_since_change = 9;
 	s.want = WANT_EXIT;
 	stop_after_change(&s, 0);
 	is_int(s.want, WANT_EXIT, "a network change: an exit stays one");
-	is_int(s.settled_tries, 9, "and its tries stay");
+	is_int(s.tries_since_change, 9, "and its tries stay");
 	s.want = WANT_RESTART;
 	stop_after_change(&s, 0);
 	is_int(s.want, WANT_RESTART_NOW, "a network change: a start at once");
-	is_int(s.settled_tries, 1, "and short pauses if it fails");
+	is_int(s.tries_since_change, 1, "and short pauses if it fails");
 	is_int(s.tries, 9, "though tries stays as it is");
 }
 
