@@ -27,9 +27,11 @@
  *
  * A new part needs a section, a field in struct supervisor that main_plan() or
  * main_open() initialises, two lines in supervisor_loop(), and room in
- * WAITSET_MAX; child_reaped() resets what belongs to one ssh.  Functions that
- * decide (policy_, prompt_, line_match, network_compare, stderr_classify, ...)
- * make no system call.
+ * WAITSET_MAX.  What belongs to one ssh begins in start_ssh() and ends in
+ * child_reaped().  A new event needs a row in event_table[], and an entry in
+ * actions[] for each state in which it matters.  Functions that decide
+ * (policy_, prompt_, line_match, network_compare, stderr_classify, ...) make no
+ * system call.
  *
  * Sections, bottom up: types; systems; helpers, waitset; numbers and text;
  * files; log; settings; command line; policy; signals; terminal; processes;
@@ -105,10 +107,11 @@
  */
 #define NEVER INT64_MAX
 
-#define CONNS_MAX 96 /* connections kept during one test */
-#define WAITSET_MAX (CONNS_MAX + 2 * REQUESTS_MAX + 16)
+#define CONNS_MAX 96   /* connections kept during one test */
 #define REQUESTS_MAX 8 /* prompts of ssh that are handled at a time */
-#define TEXT_MAX 1024  /* bytes of a formatted message */
+/* these, a command for each request, and one or two of each other part */
+#define WAITSET_MAX (CONNS_MAX + 2 * REQUESTS_MAX + 16)
+#define TEXT_MAX 1024              /* bytes of a formatted message */
 #define SSHD_LOGIN_GRACE_MS 120000 /* LoginGraceTime of sshd_config(5) */
 
 /* What the main loop waits for: descriptors, and a time. */
@@ -144,7 +147,10 @@ enum state {
 	NSTATES
 };
 
-/* What can happen.  X_run() of a part returns one of these. */
+/*
+ * What can happen.  X_run() of a part returns one of these; where two come at
+ * once in the askpass server, the later in this list counts.
+ */
 enum event {
 	EV_NONE,
 	EV_EXIT,          /* a signal to exit */
@@ -2510,8 +2516,8 @@ signals_exit(const sigset_t *caught)
 }
 
 /*
- * Before the main loop: the signal that has come, if it is one to exit or,
- * where they are noted, one of job control.  0: none.
+ * Before the main loop: a signal that has come, to exit or, where
+ * signals_catch_jobctl() has it caught, to stop.  0: none.
  */
 static int
 signals_take(void)
@@ -2545,9 +2551,9 @@ signals_catch_jobctl(bool on)
 }
 
 /*
- * Before the main loop: waits until FD (-1: none) can be read or a signal has
- * come that signals_take() tells.  A time of TIMEOUT_MS (-1: no limit) in which
- * nothing comes ends it too.  Returns the signal, or 0.
+ * Before the main loop: waits until FD (-1: none) can be read, a signal of
+ * signals_take() has come, or nothing has come for TIMEOUT_MS (-1: no limit).
+ * Returns the signal, or 0.
  */
 static int
 signals_wait(int fd, int timeout_ms)
@@ -2570,7 +2576,7 @@ signal_is_service_stop(int sig)
 	return sig == SIGTERM && is_service;
 }
 
-/* Does what SIG, of signals_take(), is for; 0: nothing. */
+/* Exits, or stops, as SIG of signals_take() demands; 0: nothing. */
 static void
 signals_act(int sig)
 {
@@ -3022,12 +3028,12 @@ private_listen(struct address *a, const char *name)
 }
 
 /*
- * A listening socket.  After EMFILE it is not polled until DUE, or poll() would
- * report the pending connections without end.
+ * A listening socket.  After EMFILE it is not polled until resume_due, or
+ * poll() would report the pending connections without end.
  */
 struct listener {
 	int fd;             /* -1: it does not listen */
-	int64_t resume_due; /* end of its rest; 0: it has none */
+	int64_t resume_due; /* when it is polled again; 0: now */
 };
 
 static void
@@ -3600,10 +3606,10 @@ monitor_reset(struct monitor *m)
 }
 
 /*
- * Begins a test with timeout TIMEOUT_MS now, because something has happened.
- * One that is under way goes on for as long as the new one might take, since
- * TCP may yet recover by retransmission; another follows it.  Returns false if
- * there is nothing to test.
+ * Has a test with timeout TIMEOUT_MS begin now, since something has happened.
+ * A test under way goes on, since TCP may yet recover by retransmission, but
+ * must end within TIMEOUT_MS; then another one begins.  Returns false if there
+ * is nothing to test.
  */
 static bool
 monitor_ask(struct monitor *m, int64_t timeout_ms, int64_t now)
@@ -4000,8 +4006,8 @@ monitor_awaits_login(struct monitor *m)
 }
 
 /*
- * Has a test begin now.  It is no probe, and a probe under way makes room,
- * unless ssh is still logging in: that is no failure.
+ * Has a test begin now that is no probe; a probe under way is begun again as
+ * such a test.  While ssh is logging in, both are probes.
  */
 static void
 monitor_test_now(struct monitor *m, int64_t now)
@@ -4050,7 +4056,7 @@ monitor_begin(struct monitor *m, int64_t now)
 	enum event event = EV_NONE;
 	int64_t login_end;
 
-	/* sshd would end it at that time */
+	/* a person has until then to log in; before, tests are probes */
 	login_end = m->good_at + SSHD_LOGIN_GRACE_MS;
 	if (m->attended && monitor_awaits_login(m) && sc->first_due < login_end)
 		sc->first_due = login_end;
@@ -4094,7 +4100,7 @@ monitor_passed(struct monitor *m, int64_t now)
 static bool
 monitor_refused(struct monitor *m, int64_t now)
 {
-	/* a single one may be the end of ssh itself */
+	/* ssh closes the connection when it exits, too */
 	bool sure = m->refused || m->ssh_on_terminal;
 
 	m->refused = true;
@@ -4392,7 +4398,7 @@ passphrase_check_file(const char *path)
 		die("AUTOSSH_PASSPHRASE=file:%s: %s", path, wrong);
 }
 
-/* Gets what can be had at the start, and checks what is there to be checked. */
+/* Reads the secret now (ask, fd:), or checks that it can be read (file:). */
 static void
 passphrase_open(const struct passphrase_source *from, const char *destination)
 {
@@ -5032,7 +5038,7 @@ command_start(struct askpass_server *a, struct request *request, int64_t now)
 	return NULL;
 }
 
-/* Once it is known, tells how a command ended that has printed nothing. */
+/* Refuses the request of a command that printed nothing, once it has exited. */
 static enum event
 command_failed(struct askpass_server *a, int i)
 {
@@ -5098,7 +5104,7 @@ command_run(
 	    a, i, "the command took longer than %d s", COMMAND_WAIT_MS / 1000);
 }
 
-/* Whether a command may still print: there is room for one secret. */
+/* Whether a command may still print.  The next one waits: it has one buffer. */
 static bool
 command_prints(const struct askpass_server *a)
 {
@@ -5536,7 +5542,7 @@ ssh_stderr_start(struct ssh_stderr *y, const char *monitor_port)
 	y->forward_failed = false;
 }
 
-/* ssh has died: reads the rest of what it said. */
+/* Reads the rest of what a dead ssh has written. */
 static void
 ssh_stderr_reset(struct ssh_stderr *y, int64_t now)
 {
@@ -5598,8 +5604,8 @@ struct notify {
 };
 
 /*
- * Tells the service manager.  Returns false if it has too much to read; if it
- * does not listen at all, that is not ours to mend.
+ * Tells the service manager.  Returns false if its queue is full; other errors
+ * are not ours to mend.
  */
 __attribute__((format(printf, 2, 3))) static bool
 notify_send(const struct notify *n, const char *format, ...)
@@ -6346,7 +6352,8 @@ supervisor_report(struct supervisor *s, int64_t now)
 /*
  * Enters STATE.  EV_DEADLINE comes at DEADLINE (ms):
  *	WAITING	ssh is to be started
- *	RUNNING	ssh has lived long enough to count as up
+ *	RUNNING	without a monitor, ssh counts as up; with a private one, it must
+ *		have logged in
  *	STOPPING	SIGKILL, then no more waiting
  * Nothing else writes state and deadline.
  */
@@ -6680,7 +6687,10 @@ ssh_executed(struct supervisor *s, int64_t now)
 		tunnel_up(s, now);
 }
 
-/* SIGKILL; after KILL_WAIT_MS more, autossh does not wait for a dying ssh. */
+/*
+ * Sends SIGKILL.  If autossh is to exit, it waits KILL_WAIT_MS for ssh, else
+ * until ssh is gone: stop_overdue().
+ */
 static void
 kill_ssh(struct supervisor *s, int64_t now)
 {
@@ -6916,7 +6926,10 @@ static const struct {
 	    "passphrase rejected: ssh asks for it again; autossh exiting" },
 };
 
-/* Logs EVENT, records what it asks for, and does what it calls for. */
+/*
+ * Logs EVENT, records what it asks for, and does what it calls for; nothing of
+ * this where actions[] has no entry.
+ */
 static void
 supervisor_event(struct supervisor *s, enum event event, int64_t now)
 {
