@@ -1639,10 +1639,10 @@ static const struct setting {
 	    "if set: log level 7, and log to stderr as well" },
 	{ "AUTOSSH_FIRST_POLL", SETTING_NUMBER, 1, SECONDS_MAX, -1, NULL,
 	    AT(first_poll), "AUTOSSH_POLL",
-	    "seconds from the start of ssh to its first test" },
+	    "seconds from the start of ssh to its first regular test" },
 	{ "AUTOSSH_GATETIME", SETTING_NUMBER, 0, SECONDS_MAX, 30, NULL,
 	    AT(gatetime), "30; with -f always 0",
-	    "give up if the first ssh fails within so many seconds; 0: "
+	    "give up if the first ssh fails within this many seconds; 0: "
 	    "never" },
 	{ "AUTOSSH_LOGFILE", SETTING_TEXT, 1, PATH_MAX - 1, 0, NULL,
 	    AT(logfile), "unset: syslog", "file to append the log to" },
@@ -1653,22 +1653,24 @@ static const struct setting {
 	    "seconds after which autossh ends ssh and exits" },
 	{ "AUTOSSH_MAXSTART", SETTING_NUMBER, -1, SECONDS_MAX, -1, NULL,
 	    AT(maxstart), "-1: no limit",
-	    "how often ssh is started at most; 0: never" },
+	    "start ssh at most this many times; -1: no limit" },
 	{ "AUTOSSH_MESSAGE", SETTING_TEXT, 0, 64, 0, "", AT(message), "empty",
 	    "text to append to the test line" },
 	{ "AUTOSSH_NTSERVICE", SETTING_YES, 0, 0, 0, NULL, AT(ntservice),
 	    "unset",
-	    "yes: run as a service: ssh -N, log to stdout, always restart" },
+	    "yes: run as a service: ssh -N, log to stdout, restart after "
+	    "status 0 too" },
 	{ "AUTOSSH_PASSPHRASE", SETTING_PASSPHRASE, 0, 0, 0, NULL,
 	    AT(passphrase), "unset: ssh asks",
-	    "where answers to ssh come from: ask, fd:N, file:PATH, "
+	    "where to get the answer when ssh asks: ask, fd:N, file:PATH, "
 	    "exec:COMMAND" },
 	{ "AUTOSSH_PATH", SETTING_TEXT, 1, PATH_MAX - 1, 0, PATH_SSH, AT(path),
 	    PATH_SSH, "the ssh to run; without a slash looked up in PATH" },
 	{ "AUTOSSH_PIDFILE", SETTING_TEXT, 0, PATH_MAX - 1, 0, NULL,
 	    AT(pidfile), "unset", "file to write the process id to" },
 	{ "AUTOSSH_POLL", SETTING_NUMBER, 1, SECONDS_MAX, 600, NULL, AT(poll),
-	    "600", "seconds between tests, and scale of the backoff" },
+	    "600",
+	    "seconds between tests, and scale of the pauses between starts" },
 	{ "AUTOSSH_PORT", SETTING_PORT, 0, 0, 0, "auto", AT(port), "unset",
 	    "like the value of -M, which it overrides" },
 	{ "AUTOSSH_STATUSFILE", SETTING_TEXT, 0, PATH_MAX - 1, 0, NULL,
@@ -1749,17 +1751,17 @@ setting_allowed(const struct setting *s, char *buf, size_t size)
 		snprintf(buf, size,
 		    "a whole number from %" PRId64 " to %" PRId64 "%s",
 		    s->min < 0 ? 0 : s->min, s->max,
-		    s->min < 0 ? ", or any negative one" : "");
+		    s->min < 0 ? ", or negative for no limit" : "");
 		break;
 	case SETTING_TEXT:
-		snprintf(buf, size, "%" PRId64 " to %" PRId64 " bytes", s->min,
-		    s->max);
+		snprintf(buf, size, "%s%" PRId64 " bytes",
+		    s->min == 0 ? "at most " : "1 to ", s->max);
 		break;
 	case SETTING_PORT:
 		snprintf(buf, size,
-		    "a port from 1 to %d, a port and the port of an echo "
-		    "service as PORT:ECHO_PORT, auto, or 0 for no monitor",
-		    PORT_MAX - 1);
+		    "a port (1 to %d), port:echo_port (to %d), auto, or 0 for "
+		    "no monitor",
+		    PORT_MAX - 1, PORT_MAX);
 		break;
 	case SETTING_PASSPHRASE:
 		snprintf(buf, size, "ask, fd:N, file:PATH or exec:COMMAND");
@@ -1900,7 +1902,8 @@ settings_check(const struct settings *set, const char *monitor,
 	}
 	if (value != NULL && !set->ntservice) {
 		snprintf(text, sizeof(text),
-		    "AUTOSSH_NTSERVICE=\"%s\" is ignored: it takes yes",
+		    "AUTOSSH_NTSERVICE=\"%s\" is ignored: only yes has an "
+		    "effect",
 		    quote(value, a));
 		warn(text);
 	}
@@ -1911,7 +1914,7 @@ settings_check(const struct settings *set, const char *monitor,
 		other.echo_port == set->port.echo_port))
 		return;
 	value = getenv("AUTOSSH_PORT");
-	snprintf(text, sizeof(text), "AUTOSSH_PORT=%s counts, -M %s is ignored",
+	snprintf(text, sizeof(text), "AUTOSSH_PORT=%s overrides -M %s",
 	    quote(value != NULL ? value : "", a), quote(monitor, b));
 	warn(text);
 }
@@ -3649,7 +3652,8 @@ monitor_repeat(struct monitor *m, int64_t now)
 
 /*
  * Writes the line of a new test: host, program, pid, a number that nobody can
- * guess, message.  Returns false if the system gives no random number.
+ * guess, message.  Returns false if the system gives cannot get a random
+ * number.
  */
 static bool
 test_make_line(struct test *t, const char *message)
@@ -3716,10 +3720,10 @@ test_begin(struct test *t, const struct forwards *f, const char *message)
 {
 	t->foreign = false;
 	if (!test_make_line(t, message))
-		return test_fail(t, "no random number", errno);
+		return test_fail(t, "cannot get a random number", errno);
 	t->fd = socket_open(f->send_to.sa.any.sa_family, SOCK_STREAM);
 	if (t->fd == -1)
-		return test_fail(t, "no socket for a test", errno);
+		return test_fail(t, "cannot make a socket for the test", errno);
 	t->phase = TEST_CONNECT;
 	if (connect(t->fd, &f->send_to.sa.any, f->send_to.len) == -1 &&
 	    errno != EINPROGRESS && errno != EINTR)
@@ -3811,7 +3815,8 @@ test_read_refusal(struct test *t, const struct waitset *set)
 	}
 	if (!t->foreign)
 		return EV_TEST_REFUSED;
-	log_msg(test_log_level(t), "what came is not the test message");
+	log_msg(test_log_level(t),
+	    "received something other than the test message");
 	return EV_TEST_FAILED;
 }
 
@@ -3859,8 +3864,9 @@ conns_read(struct test *t, const struct waitset *set, bool echo, int64_t now)
 		if (event == EV_NONE && now < t->conns[i].deadline)
 			continue;
 		log_msg(echo ? test_log_level(t) : LOG_DEBUG,
-		    event == EV_NONE ? "timeout waiting for the test message"
-				     : "what came is not the test message");
+		    event == EV_NONE
+			? "timeout waiting for the test message"
+			: "received something other than the test message");
 		conn_drop(t, i);
 		if (echo)
 			return EV_TEST_FAILED;
@@ -4040,8 +4046,8 @@ monitor_check_sockets(struct monitor *m)
 		return EV_NONE;
 	if (!m->warned_removed)
 		log_msg(LOG_WARNING,
-		    "the private sockets in \"%s\" have been removed: this ssh "
-		    "is not tested any more",
+		    "the private sockets in \"%s\" have been removed: no more "
+		    "tests of this ssh",
 		    private_dir.path);
 	m->warned_removed = true;
 	return EV_TEST_VOID;
@@ -4565,6 +4571,8 @@ struct secret_use {
 	bool jump;                   /* a jump host's ssh asked, not ours */
 };
 
+#define EXEC_CAN "; exec:COMMAND can answer for both"
+
 /*
  * Whether the secret may be given to a prompt of KIND, of SERVER ("": ssh does
  * not name it); JUMP: another ssh asks than the one that autossh started.
@@ -4575,17 +4583,17 @@ secret_use_refusal(const struct secret_use *use, enum prompt_kind kind,
     const char *server, bool jump)
 {
 	if (kind == PROMPT_PASSWORD && server[0] == '\0' && jump)
-		return "ssh does not say which server asks (OpenSSH 8.5 does)";
-	if (use->kind == USE_UNDECIDED)
-		return NULL;
-	if (use->kind == USE_KEYS)
-		return kind == PROMPT_KEY ? NULL
-					  : "the passphrase of a key is never "
-					    "sent to a server";
-	if (kind == PROMPT_KEY)
-		return "the password of a server unlocks no key";
-	if (strcmp(use->server, server) != 0 || use->jump != jump)
-		return "the password of one server is never sent to another";
+		return "this ssh does not name the server that asks; OpenSSH "
+		       "8.5 or later does";
+	if (use->kind == USE_KEYS && kind != PROMPT_KEY)
+		return "the passphrase of a key is never sent to a "
+		       "server" EXEC_CAN;
+	if (use->kind == USE_SERVER && kind == PROMPT_KEY)
+		return "the password of a server unlocks no key" EXEC_CAN;
+	if (use->kind == USE_SERVER &&
+	    (strcmp(use->server, server) != 0 || use->jump != jump))
+		return "the password of one server is never sent to "
+		       "another" EXEC_CAN;
 	return NULL;
 }
 
@@ -5167,18 +5175,17 @@ request_handle(struct askpass_server *a, int i, int64_t now)
 	}
 	if (request->kind == PROMPT_LOCAL)
 		return request_refuse(a, i,
-		    "only a passphrase, password or PIN is; run ssh to this "
-		    "destination by hand once, without autossh");
+		    "autossh answers only for a passphrase, password or PIN; "
+		    "run ssh once by hand, without autossh");
 	if (request->kind == PROMPT_SERVER)
 		return request_refuse(
-		    a, i, "a server is only sent a password or PIN");
+		    a, i, "only passwords and PINs are sent to a server");
 	/* a command is told the prompt, and decides for itself */
 	if (a->from->source != PASSPHRASE_EXEC)
 		wrong = secret_use_refusal(
 		    &a->use, request->kind, request->server, jump);
 	if (wrong != NULL)
-		return request_refuse(
-		    a, i, "%s; exec:COMMAND can answer both", wrong);
+		return request_refuse(a, i, "%s", wrong);
 	if (request_shows_rejection(a, request)) {
 		request->phase = REQUEST_HELD;
 		return EV_REJECTED;
@@ -5580,8 +5587,8 @@ ssh_stderr_advise_forward(struct ssh_stderr *y)
 {
 	if (!y->forward_failed || y->advised_forward)
 		return;
-	log_msg(LOG_INFO, "ssh runs without that forwarding: with "
-			  "-o ExitOnForwardFailure=yes it would end and be "
+	log_msg(LOG_INFO, "ssh goes on without that forwarding; with "
+			  "-o ExitOnForwardFailure=yes it would exit and be "
 			  "started again");
 	y->advised_forward = true;
 }
@@ -5745,16 +5752,17 @@ static const struct metric {
 	{ "autossh_up", "gauge", "Whether the tunnel is known to be up.", false,
 	    AT(up) },
 	{ "autossh_monitored", "gauge",
-	    "Whether up rests on tests; if not, ssh runs, no more.", false,
-	    AT(monitored) },
-	{ "autossh_starts_total", "counter", "How often ssh was started.",
-	    false, AT(starts) },
+	    "1 if autossh_up is the result of tests, 0 if it only means that "
+	    "ssh runs.",
+	    false, AT(monitored) },
+	{ "autossh_starts_total", "counter", "Starts of ssh.", false,
+	    AT(starts) },
 	{ "autossh_start_timestamp_seconds", "gauge",
 	    "When ssh was last started.", true, AT(started_wall) },
-	{ "autossh_tests_total", "counter", "How many tests have ended.", false,
+	{ "autossh_tests_total", "counter", "Completed tests.", false,
 	    AT(tests) },
-	{ "autossh_test_failures_total", "counter",
-	    "How many tests have failed.", false, AT(failures) },
+	{ "autossh_test_failures_total", "counter", "Failed tests.", false,
+	    AT(failures) },
 	{ "autossh_last_test_seconds", "gauge",
 	    "Round trip of the last test that passed.", true,
 	    AT(round_trip_ms) },
@@ -5968,7 +5976,7 @@ pidfile_check(const char *path)
 	    read_line(AT_FDCWD, "/proc/self/comm", own, sizeof(own)) &&
 	    strcmp(name, own) == 0)
 		log_msg(LOG_WARNING,
-		    "pid file \"%s\" is that of another running autossh, "
+		    "pid file \"%s\" belongs to another running autossh, "
 		    "pid %" PRId64 "; it is replaced",
 		    quote(path, shown), pid);
 }
@@ -6828,8 +6836,8 @@ child_exited(struct supervisor *s, int64_t now)
 		log_msg(LOG_INFO, "the server may have refused the monitor's "
 				  "forwarding: starting ssh without its -R");
 	if (v == VERDICT_RESTART && supervisor_denied(s, now)) {
-		log_msg(LOG_ERR, "passphrase rejected: the server does not "
-				 "let us in; autossh exiting");
+		log_msg(LOG_ERR, "passphrase rejected: the server refused "
+				 "the login; autossh exiting");
 		request_exit(s, 1, now);
 	} else if (v == VERDICT_RESTART) {
 		enter_waiting(s, now);
@@ -7135,9 +7143,9 @@ usage_long(FILE *out)
 	    "  -M port:echo  monitor through PORT and the echo service on "
 	    "remote port ECHO\n"
 	    "  -f            go to the background once ssh has been executed\n"
-	    "  --dry-run     print the command of ssh, and each setting as "
-	    "NAME=VALUE (ORIGIN);\n"
-	    "                start nothing\n"
+	    "  --dry-run     print the command of ssh and each setting, as "
+	    "NAME=VALUE\n"
+	    "                (ORIGIN); start nothing\n"
 	    "  -V, --version print the version; --help prints this\n"
 	    "\n"
 	    "Environment (default):\n");
@@ -7175,7 +7183,7 @@ main_cmdline_error(const struct cmdline *c)
 
 	log_msg(LOG_ERR, "%s%s", c->error, quote(c->error_arg, shown));
 	usage(stderr);
-	fprintf(stderr, "autossh --help tells more\n");
+	fprintf(stderr, "autossh --help explains all options and variables\n");
 	return 1;
 }
 

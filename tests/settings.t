@@ -107,10 +107,10 @@ lines "port set to 0, monitoring disabled" -M 0
 fresh 'exit 0'
 run AUTOSSH_GATE_TIME=3 AUTOSSH_PROMPT=x AUTOSSH_NTSERVICE=1 \
     AUTOSSH_PORT="$p" -M 0 -N host
-is "$(log_text | grep 'ignored')" \
+is "$(log_text | grep 'ignored\|overrides')" \
 "AUTOSSH_GATE_TIME is ignored: autossh has no such variable
-AUTOSSH_NTSERVICE=\"1\" is ignored: it takes yes
-AUTOSSH_PORT=$p counts, -M 0 is ignored" "each is worth one warning"
+AUTOSSH_NTSERVICE=\"1\" is ignored: only yes has an effect
+AUTOSSH_PORT=$p overrides -M 0" "each is worth one warning"
 fresh 'exit 0'
 run AUTOSSH_NTSERVICE=yes AUTOSSH_PORT=0 AUTOSSH_MAXSTART=1 -M 00 -N host
 unlike "$(log_text)" 'ignored' "no warning without a reason"

@@ -398,15 +398,15 @@ test_setting_allowed(void)
 		{ "AUTOSSH_GATETIME", "a whole number from 0 to 2147483647" },
 		{ "AUTOSSH_LOGLEVEL", "a whole number from 0 to 7" },
 		{ "AUTOSSH_MAXSTART", "a whole number from 0 to 2147483647, "
-				      "or any negative one" },
-		{ "AUTOSSH_MESSAGE", "0 to 64 bytes" },
+				      "or negative for no limit" },
+		{ "AUTOSSH_MESSAGE", "at most 64 bytes" },
 		{ "AUTOSSH_PASSPHRASE",
 		    "ask, fd:N, file:PATH or exec:COMMAND" },
 		{ "AUTOSSH_NTSERVICE", "yes" },
 		{ "AUTOSSH_POLL", "a whole number from 1 to 2147483647" },
 		{ "AUTOSSH_PORT",
-		    "a port from 1 to 65534, a port and the port of an echo "
-		    "service as PORT:ECHO_PORT, auto, or 0 for no monitor" },
+		    "a port (1 to 65534), port:echo_port (to 65535), auto, "
+		    "or 0 for no monitor" },
 	};
 	char buf[128];
 	size_t i;
