@@ -2152,9 +2152,13 @@ cmdline_cluster(struct cmdline *c, int argc, char **argv, int i, bool ours)
 	if (takes)
 		argument = *p != '\0' ? p : i + 1 < argc ? argv[++i] : NULL;
 	if (takes && ours && p[-1] == 'M') {
-		if (p - 1 > word + 1) /* the title keeps the whole word */
-			cmdline_push(c, memcpy(xcalloc((size_t)(p - word), 1),
-					    word, (size_t)(p - 1 - word)));
+		if (p - 1 > word + 1) {
+			/* a copy: the title keeps the whole word */
+			word = strndup(word, (size_t)(p - 1 - word));
+			if (word == NULL)
+				die("out of memory");
+			cmdline_push(c, word);
+		}
 		cmdline_monitor(c, argument);
 		return i;
 	}
