@@ -194,6 +194,25 @@ suspended_gate() {
 	stop
 }
 
+# ---- a command that prints no passphrase has 60 s
+
+secret_command() {
+	clock_start "ask 'Enter passphrase for /k: ' hang" AUTOSSH_GATETIME=0 \
+	    AUTOSSH_PASSPHRASE="exec:echo \$\$ >$dir/command; sleep 1000" \
+	    -M 0 host
+	wait_for 20 '[ -s "$dir/command" ]' || give_up "the command does not run"
+	clock_set 0 50 50
+	kill -USR2 "$pid"
+	must "no status" wait_match "^status: "
+	must "it is ended too early" alive "$(cat "$dir/command")"
+	clock_set 0 70 70
+	kill -USR2 "$pid"
+	must "no refusal" wait_match \
+	    "not answered: the command took longer than 60 s"
+	must "it is still there" wait_for 20 '! alive "$(cat "$dir/command")"'
+	stop
+}
+
 # ---- the time since boot: nearly 2^32 ms, 2^31 s, a century
 
 up() {
@@ -269,6 +288,7 @@ if clock_library; then
 	else
 		skip "suspended" "built without CLOCK_BOOTTIME"
 	fi
+	side_by_side "a command that hangs" secret_command
 	collect
 else
 	skip "the clock is set" "no way to move the clock for this program"
