@@ -894,7 +894,7 @@ quote(const char *text, char buf[VALUE_SHOWN + 4])
 /* ---- files --------------------------------------------------------------- */
 
 #define LINKS_MAX 40            /* symbolic links in a path, as for Linux */
-#define WALK_MAX (2 * PATH_MAX) /* what a link adds does not count, either */
+#define WALK_MAX (2 * PATH_MAX) /* a link's target and the rest of a path */
 
 /*
  * A file by the directory that it is in and its name there.  What others do to
@@ -904,11 +904,11 @@ struct entry {
 	int dirfd; /* or -1 */
 	struct stat dir;
 	char name[NAME_MAX + 1];
-	bool safe;    /* only root and we can change what is there */
-	bool procfs;  /* a link of /proc/self/fd: the kernel follows it */
-	int links;    /* that were followed */
-	bool led;     /* another user decided which directory this is */
-	uid_t led_by; /* that user, or root or we */
+	bool safe;        /* no one but root and us controls the path so far */
+	bool procfs;      /* a link of /proc/self/fd: the kernel follows it */
+	int links;        /* that were followed */
+	bool controlled;  /* a user decided which directory this is, */
+	uid_t controller; /* by an unsafe link or by moving one */
 };
 
 /*
@@ -990,9 +990,9 @@ path_is_safe(const char *path)
 	}
 }
 
-/* Goes on in the directory FD; -1: there is none. */
+/* Makes FD the directory that the walk is in; -1: there is none. */
 static bool
-entry_go(struct entry *e, int fd)
+entry_chdir(struct entry *e, int fd)
 {
 	if (fd == -1 || fstat(fd, &e->dir) == -1) {
 		fd_close(&fd);
@@ -1005,7 +1005,7 @@ entry_go(struct entry *e, int fd)
 	return true;
 }
 
-/* Begins at the root directory, or at the working directory. */
+/* Begins the walk at the root directory, or at the working directory. */
 static bool
 entry_begin(struct entry *e, bool absolute)
 {
@@ -1015,7 +1015,7 @@ entry_begin(struct entry *e, bool absolute)
 	e->dirfd = -1;
 	e->safe =
 	    absolute || (getcwd(dir, sizeof(dir)) != NULL && path_is_safe(dir));
-	return entry_go(e, open(absolute ? "/" : ".", DIR_PATH | O_CLOEXEC));
+	return entry_chdir(e, open(absolute ? "/" : ".", DIR_PATH | O_CLOEXEC));
 }
 
 /*
@@ -1039,29 +1039,48 @@ component_next(const char **path, char name[NAME_MAX + 1])
 }
 
 /*
- * Notes that UID decides where the path leads, by a link that is not safe or by
- * moving a directory.  Returns false with errno set if another user does, too.
+ * Notes that UID controls where the rest of the path leads, by a link that is
+ * not safe or by moving a directory.  Returns false with errno set if another
+ * user controls it, too.
  */
 static bool
-entry_lead(struct entry *e, uid_t uid)
+entry_controlled_by(struct entry *e, uid_t uid)
 {
 	errno = EACCES;
-	if (e->led && !owners_match(e->led_by, uid))
+	if (e->controlled && !owners_match(e->controller, uid))
 		return false;
 	e->safe = false;
-	e->led = true;
-	e->led_by = uid;
+	e->controlled = true;
+	e->controller = uid;
 	return true;
 }
 
+/* Whether others can make files in DIR; a sticky bit does not keep them. */
+static bool
+dir_is_shared(const struct stat *dir)
+{
+	return !mode_is_safe(dir->st_mode & ~(mode_t)S_ISVTX);
+}
+
 /*
- * Goes on through a link of OWNER: TARGET and REST become PATH.  In another
- * user's directory it must be that user's, who could have moved one of root's
- * there.  Returns false with errno set.
+ * Whether nobody but root and we can make or change the link ST of the present
+ * directory.  A second hard link may be another user's work.
  */
 static bool
-entry_follow(struct entry *e, uid_t owner, const char *target, const char *rest,
-    char path[WALK_MAX])
+entry_link_is_safe(const struct entry *e, const struct stat *st)
+{
+	return e->safe && owner_is_trusted(st->st_uid) &&
+	       (st->st_nlink == 1 || !dir_is_shared(&e->dir));
+}
+
+/*
+ * Follows the link ST: PATH becomes TARGET and REST.  In a directory that
+ * another user controls, only links of that user are followed: a link of root's
+ * could have been moved there.  Returns false with errno set.
+ */
+static bool
+entry_follow(struct entry *e, const struct stat *st, const char *target,
+    const char *rest, char path[WALK_MAX])
 {
 	char joined[WALK_MAX];
 
@@ -1069,16 +1088,18 @@ entry_follow(struct entry *e, uid_t owner, const char *target, const char *rest,
 	if (++e->links > LINKS_MAX)
 		return false;
 	errno = EACCES;
-	if ((!e->safe || !owner_is_trusted(owner)) &&
-	    (!LINK_READ_IS_ATOMIC || !owners_match(owner, e->dir.st_uid) ||
-		!entry_lead(e, owner)))
+	if (!entry_link_is_safe(e, st) &&
+	    (!LINK_READ_IS_ATOMIC || st->st_nlink > 1 ||
+		!owners_match(st->st_uid, e->dir.st_uid) ||
+		!entry_controlled_by(e, st->st_uid)))
 		return false;
 	errno = ENAMETOOLONG;
 	if (snprintf(joined, sizeof(joined), "%s%s", target, rest) >=
 	    (int)sizeof(joined))
 		return false;
 	memcpy(path, joined, sizeof(joined));
-	return path[0] != '/' || entry_go(e, open("/", DIR_PATH | O_CLOEXEC));
+	return path[0] != '/' ||
+	       entry_chdir(e, open("/", DIR_PATH | O_CLOEXEC));
 }
 
 /* Whether ST is of procfs, some of whose links only the kernel can follow. */
@@ -1090,7 +1111,7 @@ stat_is_procfs(const struct stat *st)
 	return stat("/proc/self/fd", &proc) == 0 && proc.st_dev == st->st_dev;
 }
 
-/* Follows PATH, which it changes, from where E is to its last component. */
+/* Walks to the directory of the last component of PATH.  Overwrites PATH. */
 static bool
 entry_walk(struct entry *e, char path[WALK_MAX])
 {
@@ -1101,22 +1122,22 @@ entry_walk(struct entry *e, char path[WALK_MAX])
 
 	while (component_next(&rest, e->name)) {
 		is_link = link_read(e->dirfd, e->name, linkname, &st) != -1;
-		safe = is_link && e->safe && owner_is_trusted(st.st_uid);
+		safe = is_link && entry_link_is_safe(e, &st);
 		e->procfs = safe && stat_is_procfs(&st);
 		if (*rest == '\0' && (!safe || e->procfs))
 			return true;
 		if (is_link) {
-			if (!entry_follow(e, st.st_uid, linkname, rest, path))
+			if (!entry_follow(e, &st, linkname, rest, path))
 				return false;
 			rest = path;
 			continue;
 		}
 		/* whoever owns a directory could have moved it */
 		if (strcmp(e->name, "..") == 0 && !e->safe &&
-		    !entry_lead(e, e->dir.st_uid))
+		    !entry_controlled_by(e, e->dir.st_uid))
 			return false;
-		if (!entry_go(e, openat(e->dirfd, e->name,
-				     DIR_PATH | O_NOFOLLOW | O_CLOEXEC)))
+		if (!entry_chdir(e, openat(e->dirfd, e->name,
+					DIR_PATH | O_NOFOLLOW | O_CLOEXEC)))
 			return false;
 	}
 	return false;
@@ -1125,8 +1146,8 @@ entry_walk(struct entry *e, char path[WALK_MAX])
 /*
  * Finds PATH, which need not exist.  A symbolic link in place of the file is
  * followed if nobody but root and we can make or change it; else the entry is
- * the link.  One in place of a directory that others can make or change must
- * lead to a directory of the link's owner (as with Apache's
+ * the link.  One in place of a directory that others control is followed only
+ * if it leads to a directory of the link's owner (as with Apache's
  * SymLinksIfOwnerMatch).  Returns false with errno set.
  */
 static bool
@@ -1136,10 +1157,10 @@ entry_open(struct entry *e, const char *path)
 
 	snprintf(buf, sizeof(buf), "%s", path);
 	if (entry_begin(e, buf[0] == '/') && entry_walk(e, buf)) {
-		/* no sticky bit keeps others from making files */
-		if (!mode_is_safe(e->dir.st_mode & ~(mode_t)S_ISVTX))
+		if (dir_is_shared(&e->dir))
 			e->safe = false;
-		if (!e->led || owners_match(e->led_by, e->dir.st_uid))
+		if (!e->controlled ||
+		    owners_match(e->controller, e->dir.st_uid))
 			return true;
 		errno = EACCES;
 	}
@@ -1246,7 +1267,7 @@ overwrite(const struct entry *e, const char *text)
  * of it, or -1 with errno set and nothing left behind.
  */
 static int
-replace(const struct entry *e, const char *text)
+write_rename(const struct entry *e, const char *text)
 {
 	char temporary[32];
 	uint64_t number;
@@ -1284,7 +1305,7 @@ write_atomic(const struct entry *e, const char *text)
 	    (fstatat(e->dirfd, e->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 		!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode)))
 		return overwrite(e, text);
-	fd = replace(e, text);
+	fd = write_rename(e, text);
 	error = errno;
 	if (fd == -1 && (error == EACCES || error == EPERM || error == EROFS ||
 			    error == EBUSY))

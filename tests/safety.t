@@ -44,6 +44,12 @@ restarts() {
 	done
 }
 
+# sticky: it becomes a directory of root's that all may write to.
+sticky() {
+	chown 0 "$there"
+	chmod 1777 "$there"
+}
+
 # link_to KIND: in $there, name "file" as KIND leads to the victim.
 link_to() {
 	case $1 in
@@ -68,12 +74,24 @@ untouched "LOGFILE is a hard link"
 
 theirs
 link_to "a hard link"
-chown 0 "$there"
-chmod 1777 "$there"
+sticky
 run AUTOSSH_LOGFILE="$there/file" -M 0 host
 like "$status $(cat "$dir/err")" "^1 autossh: cannot open log .*: Too many links" \
     "LOGFILE is a hard link in a sticky directory: refused"
 untouched "LOGFILE is a hard link in a sticky directory"
+theirs
+ln -s "$victim" "$dir/tool"
+ln -P "$dir/tool" "$there/file"
+ln -s "$dir/ours" "$dir/tools"
+ln -P "$dir/tools" "$there/run"
+sticky
+run AUTOSSH_LOGFILE="$there/file" -M 0 host
+like "$status $(cat "$dir/err")" "^1 .*Too many levels" \
+    "LOGFILE is a hard link to a link of root's: refused"
+run AUTOSSH_LOGFILE="$there/run/victim" -M 0 host
+like "$status $(cat "$dir/err")" "^1 .*Permission denied" \
+    "LOGFILE in a hard link to a link of root's: refused"
+untouched "LOGFILE and hard links to links of root's"
 
 for kind in "a symbolic link" "a link to a new file" "a hard link"; do
 	for name in PIDFILE STATUSFILE; do
@@ -100,11 +118,7 @@ for kind in "a symbolic link" "a link to a new file" "a hard link"; do
 	    "the log becomes $kind: the old file is written"
 done
 
-# The same in a directory of root's that all may write to.
-sticky() {
-	chown 0 "$there"
-	chmod 1777 "$there"
-}
+# The same in a sticky directory.
 for name in PIDFILE STATUSFILE; do
 	theirs
 	sticky
