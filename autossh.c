@@ -107,7 +107,7 @@
  */
 #define NEVER INT64_MAX
 
-#define CONNS_MAX 96   /* connections kept during one test */
+#define CONNS_MAX 480  /* connections kept during one test */
 #define REQUESTS_MAX 8 /* prompts of ssh that are handled at a time */
 /* these, a command for each request, and one or two of each other part */
 #define WAITSET_MAX (CONNS_MAX + 2 * REQUESTS_MAX + 16)
@@ -3636,8 +3636,8 @@ monitor_reset(struct monitor *m)
 /*
  * Has a test with timeout TIMEOUT_MS begin now, since something has happened.
  * A test under way goes on, since TCP may yet recover by retransmission, but
- * must end within TIMEOUT_MS; then another one begins.  Returns false if there
- * is nothing to test.
+ * with that timeout; then another one begins.  Returns false if there is
+ * nothing to test.
  */
 static bool
 monitor_ask(struct monitor *m, int64_t timeout_ms, int64_t now)
@@ -3854,7 +3854,10 @@ conn_drop(struct test *t, int i)
 	    (size_t)(t->nconns - i) * sizeof(t->conns[0])); /* by age */
 }
 
-/* Reads connection I.  EV_TEST_FAILED: it is a stranger's. */
+/*
+ * Reads connection I.  EV_TEST_FAILED: what came is not our line.
+ * EV_TEST_REFUSED: it was closed before the whole line had come.
+ */
 static enum event
 conn_read(struct test *t, int i)
 {
@@ -3865,7 +3868,7 @@ conn_read(struct test *t, int i)
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return EV_NONE;
 	if (n <= 0)
-		return EV_TEST_FAILED;
+		return EV_TEST_REFUSED;
 	n = line_match(t->line, t->len, c->matched, bytes, (size_t)n);
 	if (n == -1)
 		return EV_TEST_FAILED;
@@ -3889,8 +3892,9 @@ conns_read(struct test *t, const struct waitset *set, bool echo, int64_t now)
 		if (event == EV_NONE && now < t->conns[i].deadline)
 			continue;
 		log_msg(echo ? test_log_level(t) : LOG_DEBUG,
-		    event == EV_NONE
-			? "timeout waiting for the test message"
+		    event == EV_NONE ? "timeout waiting for the test message"
+		    : event == EV_TEST_REFUSED
+			? "the connection was closed before the test message"
 			: "received something other than the test message");
 		conn_drop(t, i);
 		if (echo)
@@ -3911,8 +3915,8 @@ conn_is_silent(const struct conn *c)
 
 /*
  * Makes room for new connections: the older half of the silent ones goes, or
- * of all if none is silent.  ssh sends as soon as it has connected, so it is
- * among the rest.
+ * of all if none is silent.  ssh's connection is silent for one round trip to
+ * the server; the newer half lasts for CONNS_MAX / 2 more connections.
  */
 static void
 conns_make_room(struct test *t)
@@ -3953,8 +3957,9 @@ monitor_accept(struct monitor *m, const struct waitset *set, int64_t now)
 		if (keep && t->nconns == CONNS_MAX)
 			conns_make_room(t);
 		fd = listener_accept(&m->listener, now);
-		if (fd == -1 && m->listener.resume_due != 0 && t->nconns > 0) {
-			/* without descriptors, give up some that were read */
+		if (fd == -1 && m->listener.resume_due != 0 && keep &&
+		    t->nconns > 1) {
+			/* out of descriptors: close some, once in a while */
 			if (i == 0)
 				conns_make_room(t);
 			m->listener.resume_due = 0;
@@ -4009,6 +4014,9 @@ test_run(struct test *t, const struct forwards *f, const struct waitset *set,
 		event = test_read_refusal(t, set);
 	if (event != EV_NONE)
 		return event;
+	if (t->phase <= TEST_SEND && now >= t->deadline)
+		return test_fail(
+		    t, "no test line could be sent to ssh", ETIMEDOUT);
 	if (t->phase != TEST_AWAIT_LINE && now >= t->deadline)
 		t->phase = TEST_AWAIT_LINE; /* for those who came in time */
 	if (t->phase != TEST_AWAIT_LINE || t->nconns > 0)

@@ -183,6 +183,10 @@ for fault in $echo_faults; do
 	is "$status $(left)" "1 " "$name: the end"
 done
 
+look echo_close
+check "an echo that closes: the log says so" \
+    log_has "the connection was closed before the test message"
+
 look later
 check "two tests pass, the third fails" wait_log "port down, restarting ssh"
 is "$(log_text | grep -nE '^(connection ok|port down.*)$' | head -n 3 |

@@ -11,6 +11,8 @@ int autossh_main(int argc, char **argv);
 #include "../autossh.c" /* NOLINT: static functions are to be reached */
 #undef main
 
+#include <sys/resource.h>
+
 #include <arpa/inet.h>
 
 #define WORDS_MAX 32
@@ -1823,6 +1825,67 @@ test_monitor_test_now(void)
 	is_int(m.schedule.next_due, 55000, "a planned test stays planned");
 }
 
+/* Without descriptors, the only connection is kept: it may be ssh's. */
+static void
+test_monitor_accept_limit(void)
+{
+	struct waitset set = { .until = NEVER };
+	struct rlimit old, few;
+	struct address a;
+	struct monitor m;
+	int client, free_fd;
+
+	monitor_example(&m, false);
+	address_loopback(&a, false, 0);
+	m.listener.fd = address_listen(&a);
+	client = socket(AF_INET, SOCK_STREAM, 0);
+	if (m.listener.fd == -1 ||
+	    getsockname(m.listener.fd, &a.sa.any, &a.len) == -1 ||
+	    connect(client, &a.sa.any, a.len) == -1 ||
+	    getrlimit(RLIMIT_NOFILE, &old) == -1)
+		exit(1);
+	m.test.phase = TEST_AWAIT_CONN;
+	m.test.nconns = 1;
+	m.test.conns[0].fd = -1;
+	free_fd = dup(client);
+	close(free_fd);
+	few = old;
+	few.rlim_cur = (rlim_t)free_fd;
+	listener_prepare(&m.listener, &set);
+	set.fds[0].revents = POLLIN;
+	(void)setrlimit(RLIMIT_NOFILE, &few);
+	monitor_accept(&m, &set, 1000);
+	(void)setrlimit(RLIMIT_NOFILE, &old);
+	is_int(m.test.nconns, 1, "the only connection stays");
+	is_int(m.listener.resume_due, 1000 + ACCEPT_PAUSE_MS,
+	    "the others are accepted later");
+	m.listener.resume_due = 0;
+	monitor_accept(&m, &set, 3000);
+	is_int(m.test.nconns, 2, "which they are");
+	test_close(&m.test);
+	close(client);
+	close(m.listener.fd);
+}
+
+/* A test that ssh never accepts. */
+static void
+test_monitor_connect_timeout(void)
+{
+	struct waitset set = { .until = NEVER };
+	struct monitor m;
+
+	monitor_example(&m, false);
+	m.test.fd = -1;
+	m.test.phase = TEST_CONNECT;
+	m.test.probe = m.test.asked = true;
+	m.test.deadline = 3000;
+	is_int(test_run(&m.test, &m.forwards, &set, 2999), EV_NONE,
+	    "ssh has not accepted yet");
+	is_int(test_run(&m.test, &m.forwards, &set, 3000), EV_TEST_FAILED,
+	    "ssh has not accepted in time");
+	ok(test_is_harmless(&m.test), "it may still be logging in");
+}
+
 /* An event asks for a test. */
 static void
 test_monitor_ask(void)
@@ -3032,6 +3095,8 @@ main(void)
 	test_monitor_end();
 	test_monitor_start();
 	test_monitor_test_now();
+	test_monitor_accept_limit();
+	test_monitor_connect_timeout();
 	test_monitor_ask();
 	test_conns_make_room();
 	test_passphrase_parse();
