@@ -2705,6 +2705,7 @@ static bool
 program_find(const char *program, char path[PATH_MAX])
 {
 	const char *dirs = getenv("PATH");
+	int error = ENOENT;
 	size_t len;
 
 	if (strchr(program, '/') != NULL) {
@@ -2719,8 +2720,10 @@ program_find(const char *program, char path[PATH_MAX])
 		    len == 0 ? "." : dirs, program);
 		if (program_is_executable(path))
 			return true;
+		if (errno == EACCES)
+			error = EACCES;
 	}
-	errno = ENOENT;
+	errno = error;
 	return false;
 }
 

@@ -355,6 +355,10 @@ for file in LOGFILE PIDFILE; do
 done
 refused "^autossh: cannot run ssh \"$tmp\": Permission denied" \
     AUTOSSH_PATH="$tmp" --dry-run -M 0 h
+mkdir "$tmp/path"
+: >"$tmp/path/no-program"
+refused '^autossh: cannot run ssh "no-program": Permission denied' \
+    PATH="$PATH:$tmp/path" AUTOSSH_PATH=no-program --dry-run -M 0 h
 refused '^autossh: .*no terminal to ask on' \
     run:session AUTOSSH_PASSPHRASE=ask --dry-run -M 0 h
 ln -s nowhere/target "$tmp/dangling"
