@@ -1616,6 +1616,9 @@ log_open(const struct settings *set, bool background)
 		standard = 1;
 	if (standard != -1) {
 		logger.fd = log_dup(standard);
+		if (logger.fd == -1)
+			die("cannot log to descriptor %d: %s", standard,
+			    strerror(errno));
 	} else if (file == NULL) {
 		openlog("autossh", LOG_PID, LOG_USER);
 		logger.syslog = true;
@@ -7384,8 +7387,6 @@ main_open(struct supervisor *s)
 		s->ready_fd = background_start(&s->signals);
 	if (s->settings->maxlifetime > 0)
 		s->lifetime = now_ms() + s->settings->maxlifetime * 1000;
-	if (atexit(main_clean) != 0)
-		die("out of memory");
 	settings_check(s->settings, s->cmd->monitor, log_warning);
 	if (s->cmd->no_forwardings)
 		log_msg(LOG_INFO, "ssh makes no forwardings (-W or "
@@ -7442,6 +7443,8 @@ main(int argc, char **argv)
 	if (cmd.dry_run)
 		return main_dry_run(&s);
 	signals_open(&s.signals);
+	if (atexit(main_clean) != 0)
+		die("out of memory");
 	passphrase_open(&set.passphrase, cmd.destination);
 	if (askpass_enabled(&s.askpass_server) &&
 	    !program_self(argv[0], s.self))
