@@ -647,7 +647,7 @@ now_ms(void)
 
 /*
  * The time in ms that the system has been suspended since it was booted.
- * Always 0 where there is no clock that counts it.
+ * About 0 where there is no clock that counts it.
  */
 static int64_t
 suspended_ms(void)
@@ -1495,8 +1495,8 @@ log_stderr_write(int level, const char *text)
 
 /*
  * Writes TEXT, of any length, as one line to the log.  All log lines are
- * escaped here.  Never fails and never blocks; without memory, a long line is
- * cut.
+ * escaped here.  Never fails; blocks only as syslog(3) or a file may.  Without
+ * memory, a long line is cut.
  */
 static void
 log_text(int level, const char *text)
@@ -1800,11 +1800,11 @@ setting_allowed(const struct setting *s, char *buf, size_t size)
 static enum setting_origin
 setting_value(const struct setting *s, const char *monitor, const char **value)
 {
-	bool may_be_empty =
-	    (s->kind != SETTING_TEXT || s->min > 0) && s->kind != SETTING_PORT;
+	bool empty_is_unset =
+	    s->kind == SETTING_PORT || (s->kind == SETTING_TEXT && s->min == 0);
 
 	*value = getenv(s->name);
-	if (*value != NULL && (may_be_empty || **value != '\0'))
+	if (*value != NULL && !(empty_is_unset && **value == '\0'))
 		return FROM_ENVIRONMENT;
 	*value = s->text;
 	if (s->kind != SETTING_PORT || monitor == NULL)
@@ -3683,8 +3683,7 @@ monitor_repeat(struct monitor *m, int64_t now)
 
 /*
  * Writes the line of a new test: host, program, pid, a number that nobody can
- * guess, message.  Returns false if the system gives cannot get a random
- * number.
+ * guess, message.  Returns false with errno set if there is no random number.
  */
 static bool
 test_make_line(struct test *t, const char *message)
@@ -3827,7 +3826,8 @@ test_send(struct test *t, const struct forwards *f)
 
 /*
  * Reads the connection to ssh, on which nothing is to come.  With private
- * sockets only sshd can end it: it has refused the forwarding.
+ * sockets only sshd ends it, since it refuses the forwarding, or ssh, since it
+ * exits.
  */
 static enum event
 test_read_refusal(struct test *t, const struct waitset *set)
@@ -4052,7 +4052,7 @@ monitor_awaits_login(struct monitor *m)
 
 /*
  * Has a test begin now that is no probe; a probe under way is begun again as
- * such a test.  While ssh is logging in, both are probes.
+ * one.  While ssh is logging in, it stays a probe.
  */
 static void
 monitor_test_now(struct monitor *m, int64_t now)
@@ -5614,10 +5614,7 @@ ssh_stderr_explain(struct ssh_stderr *y, int64_t since)
 	}
 	if (stderr_classify(y->reason) == STDERR_TELLING && (closed || !fresh))
 		return;
-	y->reason[0] = '\0';
-	if (!fresh)
-		return;
-	memcpy(y->reason, y->words, sizeof(y->reason));
+	snprintf(y->reason, sizeof(y->reason), "%s", fresh ? y->words : "");
 }
 
 /* The tunnel is up: says, once, that ssh went on without a forwarding. */
@@ -5960,7 +5957,7 @@ static struct {
 
 /*
  * Whether the pidfile is still the one that was written, and not written over
- * by another program.  Needs neither a descriptor nor permission to read it.
+ * by another program.  Opens nothing, and needs no permission to read it.
  */
 static bool
 pidfile_ours(void)
@@ -6308,9 +6305,9 @@ struct supervisor {
 	int status; /* WANT_EXIT: the exit status */
 	int exit_signal;
 	int starts;
-	int gated_start;        /* the start to which the gate time applies */
-	bool exited_ok;         /* the last ssh exited with status 0 */
-	int tries;              /* quick starts in a row */
+	int gated_start; /* the gate time applies to it: 1, or a retry of 1 */
+	bool exited_ok;  /* the last ssh exited with status 0 */
+	int tries;       /* quick starts in a row */
 	int tries_since_change; /* the same since the network has changed */
 	int64_t started_wall;   /* the last start, in ms; 0: none yet */
 	struct ssh ssh;
@@ -6357,7 +6354,7 @@ supervisor_status(const struct supervisor *s, struct status *st, int64_t now)
 		st->metrics.next_start_wall = wall_ms() + st->start_in_ms;
 }
 
-/* Writes the status file.  A failure is logged once. */
+/* Writes the status file.  Of failures in a row the first is logged. */
 static void
 supervisor_write_metrics(struct supervisor *s, int64_t now)
 {
@@ -6546,7 +6543,7 @@ supervisor_spawn(struct supervisor *s)
 	return s->ssh.pid != -1;
 }
 
-/* ssh could not be executed, as has been logged. */
+/* ssh could not be started, as has been logged. */
 static void
 start_failed(struct supervisor *s, int64_t now)
 {
@@ -6632,7 +6629,7 @@ start_after_change(struct supervisor *s, int64_t now)
 
 /* The network has changed: the next start comes at once. */
 static void
-stop_after_change(struct supervisor *s, int64_t now)
+restart_now_after_change(struct supervisor *s, int64_t now)
 {
 	(void)now;
 	if (s->want == WANT_RESTART) {
@@ -6770,7 +6767,7 @@ stop_to_exit(struct supervisor *s, int64_t now)
 		enter(s, STOPPING, now + KILL_WAIT_MS, now);
 }
 
-/* A second signal to exit does not wait for ssh. */
+/* A signal to exit that comes while ssh is being ended does not wait for it. */
 static void
 stop_at_once(struct supervisor *s, int64_t now)
 {
@@ -6848,7 +6845,7 @@ remote_forward_suspect(struct supervisor *s)
 	       !s->ssh_stderr.forward_failed;
 }
 
-/* ssh has gone by itself: how it died decides. */
+/* ssh has gone by itself, or counts as such: its wait status decides. */
 static void
 child_exited(struct supervisor *s, int64_t now)
 {
@@ -6938,8 +6935,8 @@ static action_fn *const actions[NSTATES][NEVENTS] = {
 		[EV_CALLER_GONE] = stop_to_exit,
 		[EV_LIFETIME] = stop_to_exit,
 		[EV_DEADLINE] = stop_overdue,
-		[EV_NETWORK_CHANGED] = stop_after_change,
-		[EV_RESUMED] = stop_after_change,
+		[EV_NETWORK_CHANGED] = restart_now_after_change,
+		[EV_RESUMED] = restart_now_after_change,
 		[EV_EXECUTED] = background_complete,
 		[EV_CHILD_GONE] = ssh_stopped,
 	},
@@ -6974,8 +6971,8 @@ static const struct {
 };
 
 /*
- * Logs EVENT, records what it asks for, and does what it calls for; nothing of
- * this where actions[] has no entry.
+ * Logs EVENT, records what it asks for, and does what it calls for.  An event
+ * without an entry in actions[] is ignored.
  */
 static void
 supervisor_event(struct supervisor *s, enum event event, int64_t now)

@@ -2906,9 +2906,9 @@ test_actions(void)
 		    NULL },
 		{ EV_REJECTED, WANT_EXIT, 1, NULL, enter_stopping, NULL },
 		{ EV_NETWORK_CHANGED, WANT_NONE, 0, start_after_change,
-		    test_after_change, stop_after_change },
+		    test_after_change, restart_now_after_change },
 		{ EV_RESUMED, WANT_NONE, 0, start_after_change,
-		    test_after_change, stop_after_change },
+		    test_after_change, restart_now_after_change },
 	};
 	bool seen[NEVENTS] = { false };
 	size_t i;
@@ -2974,17 +2974,17 @@ test_start_after_change(void)
 
 /* The network changes while an ssh is being ended. */
 static void
-test_stop_after_change(void)
+test_restart_now_after_change(void)
 {
 	static struct supervisor s;
 
 	s.tries = s.tries_since_change = 9;
 	s.want = WANT_EXIT;
-	stop_after_change(&s, 0);
+	restart_now_after_change(&s, 0);
 	is_int(s.want, WANT_EXIT, "a network change: an exit stays one");
 	is_int(s.tries_since_change, 9, "and its tries stay");
 	s.want = WANT_RESTART;
-	stop_after_change(&s, 0);
+	restart_now_after_change(&s, 0);
 	is_int(s.want, WANT_RESTART_NOW, "a network change: a start at once");
 	is_int(s.tries_since_change, 1, "and short pauses if it fails");
 	is_int(s.tries, 9, "though tries stays as it is");
@@ -3124,7 +3124,7 @@ main(void)
 	test_actions();
 	test_exit_before_exec();
 	test_start_after_change();
-	test_stop_after_change();
+	test_restart_now_after_change();
 	test_supervisor_denied();
 	printf("1..%d\n", tests);
 	return failures != 0;
