@@ -90,6 +90,10 @@
 #ifdef HAVE_GETIFADDRS
 #include <ifaddrs.h>
 #endif
+#ifdef HAVE_LINUX_INET_DIAG_H
+#include <linux/inet_diag.h>
+#include <linux/sock_diag.h>
+#endif
 #ifdef HAVE_LINUX_RTNETLINK_H
 #include <linux/rtnetlink.h>
 #endif
@@ -444,6 +448,83 @@ route_open(void)
 	return -1;
 }
 
+#endif
+
+/*
+ * diag_open() returns a socket to ask the kernel about sockets, or -1.
+ * diag_uid() sets *UID to the user of the TCP socket that has the address HERE
+ * and is connected to THERE, both of this host.  Returns false if the system
+ * does not tell.
+ */
+#ifdef HAVE_LINUX_INET_DIAG_H
+static int
+diag_open(void)
+{
+	return socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+}
+
+/* The port of A, in network byte order; its address goes to WORDS. */
+static uint16_t
+diag_address(const struct address *a, uint32_t words[4])
+{
+	if (a->sa.any.sa_family == AF_INET6) {
+		memcpy(words, &a->sa.in6.sin6_addr, 16);
+		return a->sa.in6.sin6_port;
+	}
+	memcpy(words, &a->sa.in.sin_addr, 4);
+	return a->sa.in.sin_port;
+}
+
+static bool
+diag_uid(
+    int fd, const struct address *here, const struct address *there, uid_t *uid)
+{
+	struct {
+		struct nlmsghdr header;
+		struct inet_diag_req_v2 req;
+	} request;
+	struct {
+		struct nlmsghdr header;
+		struct inet_diag_msg msg;
+	} reply;
+	struct inet_diag_sockid *id = &request.req.id;
+
+	memset(&request, 0, sizeof(request));
+	request.header.nlmsg_len = sizeof(request);
+	request.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
+	request.header.nlmsg_flags = NLM_F_REQUEST;
+	request.req.sdiag_family = (uint8_t)here->sa.any.sa_family;
+	request.req.sdiag_protocol = IPPROTO_TCP;
+	id->idiag_sport = diag_address(here, id->idiag_src);
+	id->idiag_dport = diag_address(there, id->idiag_dst);
+	id->idiag_cookie[0] = id->idiag_cookie[1] = INET_DIAG_NOCOOKIE;
+	/* the kernel answers before send(2) returns */
+	if (send(fd, &request, sizeof(request), 0) !=
+		(ssize_t)sizeof(request) ||
+	    recv(fd, &reply, sizeof(reply), MSG_DONTWAIT) <
+		(ssize_t)sizeof(reply) ||
+	    reply.header.nlmsg_type != SOCK_DIAG_BY_FAMILY)
+		return false;
+	*uid = reply.msg.idiag_uid;
+	return true;
+}
+#else
+static int
+diag_open(void)
+{
+	return -1;
+}
+
+static bool
+diag_uid(
+    int fd, const struct address *here, const struct address *there, uid_t *uid)
+{
+	(void)fd;
+	(void)here;
+	(void)there;
+	(void)uid;
+	return false;
+}
 #endif
 
 #ifndef HAVE_GETIFADDRS
@@ -3919,24 +4000,47 @@ conn_is_silent(const struct conn *c)
 	       recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 1;
 }
 
+/* Whether another user of this host has made the connection C. */
+static bool
+conn_is_foreign(const struct conn *c, int diag_fd)
+{
+	struct address here, there;
+	uid_t uid;
+
+	here.len = there.len = sizeof(here.sa);
+	return getpeername(c->fd, &there.sa.any, &there.len) == 0 &&
+	       getsockname(c->fd, &here.sa.any, &here.len) == 0 &&
+	       diag_uid(diag_fd, &there, &here, &uid) && uid != geteuid();
+}
+
 /*
- * Makes room for new connections: the older half of the silent ones goes, or
- * of all if none is silent.  ssh's connection is silent for one round trip to
- * the server; the newer half lasts for CONNS_MAX / 2 more connections.
+ * Makes room for new connections.  Other users' go, where the system tells
+ * whose they are; else the older half of the silent ones, or of all if none is
+ * silent.  ssh's own is silent for one round trip to the server.
  */
 static void
 conns_make_room(struct test *t)
 {
-	bool silent[CONNS_MAX];
-	int i, kept = 0, nsilent = 0, drop;
+	bool foreign[CONNS_MAX], silent[CONNS_MAX], *which = NULL;
+	int i, kept = 0, nforeign = 0, nsilent = 0, drop;
+	int diag_fd = diag_open();
 
 	for (i = 0; i < t->nconns; i++) {
+		foreign[i] = conn_is_foreign(&t->conns[i], diag_fd);
 		silent[i] = conn_is_silent(&t->conns[i]);
+		nforeign += foreign[i];
 		nsilent += silent[i];
 	}
+	fd_close(&diag_fd);
 	drop = ((nsilent > 0 ? nsilent : t->nconns) + 1) / 2;
+	if (nsilent > 0)
+		which = silent;
+	if (nforeign > 0) {
+		which = foreign;
+		drop = nforeign;
+	}
 	for (i = 0; i < t->nconns; i++) {
-		if (drop > 0 && (nsilent == 0 || silent[i])) {
+		if (drop > 0 && (which == NULL || which[i])) {
 			fd_close(&t->conns[i].fd);
 			drop--;
 		} else {
