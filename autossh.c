@@ -2233,7 +2233,7 @@ static int
 cmdline_cluster(struct cmdline *c, int argc, char **argv, int i, bool ours)
 {
 	char *word = argv[i];
-	char *p, *argument = NULL;
+	char *p, *letters, *argument = NULL;
 	bool takes = false; /* the letter before p takes an argument */
 
 	if (ours && word[1 + strspn(word + 1, "f")] == '-') {
@@ -2259,10 +2259,9 @@ cmdline_cluster(struct cmdline *c, int argc, char **argv, int i, bool ours)
 	if (takes && ours && p[-1] == 'M') {
 		if (p - 1 > word + 1) {
 			/* a copy: the title keeps the whole word */
-			word = strndup(word, (size_t)(p - 1 - word));
-			if (word == NULL)
-				die("out of memory");
-			cmdline_push(c, word);
+			letters = xcalloc((size_t)(p - word), 1);
+			memcpy(letters, word, (size_t)(p - 1 - word));
+			cmdline_push(c, letters);
 		}
 		cmdline_monitor(c, argument);
 		return i;
