@@ -402,7 +402,7 @@ if [ "$(id -u)" -eq 0 ] && setpriv --reuid 65534 --clear-groups true; then
 	nobody="setpriv --reuid 65534 --regid 65534 --clear-groups"
 	mkdir -m 755 "$tmp/bin"
 	cp "$AUTOSSH" "$FAKESSH" "$TOOL" "$tmp/bin"
-	chmod 711 "$tmp"
+	chmod 755 "$tmp"
 else
 	nobody=
 fi
