@@ -4020,7 +4020,8 @@ conn_is_foreign(const struct conn *c, int diag_fd)
 static void
 conns_make_room(struct test *t)
 {
-	bool foreign[CONNS_MAX], silent[CONNS_MAX], *which = NULL;
+	bool foreign[CONNS_MAX], silent[CONNS_MAX];
+	const bool *which = NULL;
 	int i, kept = 0, nforeign = 0, nsilent = 0, drop;
 	int diag_fd = diag_open();
 
