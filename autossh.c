@@ -20,18 +20,21 @@
  * waitset_wait().  Each source of events is a part: X_prepare() adds its
  * descriptors and its deadline to the waitset, X_run() does what can be done
  * now and returns an event, if it has any.  supervisor_event() looks the event
- * up in actions[state][event]; enter() alone sets the state and its deadline.
- * Signal handlers write one byte to a pipe.  Before the loop, signals_wait()
- * waits for the passphrase and for a port that is still taken.  The askpass
- * client and the caller of -f are processes of their own.
+ * up in actions[state][event]; enter() alone sets the supervisor's state and
+ * its deadline.  Signal handlers write one byte to a pipe.
+ *
+ * What blocks: waitset_wait(); before the loop, signals_wait(), which waits for
+ * the passphrase (ask_once) and for a port that is still taken; syslog(3), and
+ * any file on a file system that hangs.  The askpass client and the caller of
+ * -f block, too, but are processes of their own.
  *
  * A new part needs a section, a field in struct supervisor that main_plan() or
- * main_open() initialises, two lines in supervisor_loop(), and room in
- * WAITSET_MAX.  What belongs to one ssh begins in start_ssh() and ends in
- * child_reaped().  A new event needs a row in event_table[], and an entry in
- * actions[] for each state in which it matters.  Functions that decide
- * (policy_, prompt_, line_match, network_compare, stderr_classify, ...) make no
- * system call.
+ * main_open() initialises, two lines in supervisor_loop(), where the order
+ * matters, and room in WAITSET_MAX.  What belongs to one ssh begins in
+ * start_ssh() and ends in child_reaped().  A new event needs a row in
+ * event_table[], and an entry in actions[] for each state in which it matters.
+ * Functions that decide (policy_, prompt_, line_match, network_compare,
+ * stderr_classify, ...) make no system call.
  *
  * Sections, bottom up: types; systems; helpers, waitset; numbers and text;
  * files; log; settings; command line; policy; signals; terminal; processes;
