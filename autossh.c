@@ -3607,6 +3607,7 @@ struct monitor {
 
 	/* of this ssh */
 	bool logged_in;  /* its private socket has been seen */
+	bool removed;    /* something has removed the private sockets */
 	bool answered;   /* a test has passed or been refused */
 	bool passed;     /* a test has passed */
 	bool refused;    /* the last test was refused */
@@ -3692,7 +3693,8 @@ monitor_start(struct monitor *m, int64_t now)
 {
 	struct schedule *sc = &m->schedule;
 
-	m->logged_in = m->answered = m->passed = m->refused = false;
+	m->logged_in = m->removed = false;
+	m->answered = m->passed = m->refused = false;
 	m->good_at = now;
 	sc->next_due = sc->again_due = NEVER;
 	sc->asked_timeout_ms = 0;
@@ -4154,7 +4156,7 @@ monitor_sees_login(struct monitor *m)
 static bool
 monitor_awaits_login(struct monitor *m)
 {
-	return m->forwards.auto_port && !monitor_sees_login(m);
+	return m->forwards.auto_port && !m->removed && !monitor_sees_login(m);
 }
 
 /*
@@ -4195,7 +4197,7 @@ monitor_check_sockets(struct monitor *m)
 		    "the private sockets in \"%s\" have been removed: no more "
 		    "tests of this ssh",
 		    private_dir.path);
-	m->warned_removed = true;
+	m->removed = m->warned_removed = true;
 	return EV_TEST_VOID;
 }
 
@@ -4271,7 +4273,7 @@ monitor_refused(struct monitor *m, int64_t now)
 	m->good_at = now;
 	m->tests++;
 	if (m->ssh_on_terminal)
-		m->schedule.next_due = NEVER;
+		m->schedule.next_due = m->schedule.again_due = NEVER;
 	return true;
 }
 
@@ -6810,7 +6812,7 @@ running_overdue(struct supervisor *s, int64_t now)
 {
 	if (!s->monitor.forwards.enabled)
 		tunnel_up(s, now);
-	else if (monitor_sees_login(&s->monitor))
+	else if (!monitor_awaits_login(&s->monitor))
 		enter(s, RUNNING, NEVER, now);
 	else
 		enter(s, RUNNING, running_deadline(s), now);

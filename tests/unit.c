@@ -1867,6 +1867,38 @@ test_monitor_accept_limit(void)
 	close(m.listener.fd);
 }
 
+/* Without the private sockets nobody knows whether ssh has logged in. */
+static void
+test_monitor_removed(void)
+{
+	struct monitor m;
+
+	logger.level = LOG_ERR;
+	monitor_example(&m, true);
+	ok(monitor_awaits_login(&m), "ssh has not logged in yet");
+	is_int(monitor_check_sockets(&m), EV_TEST_VOID, "no sockets, no test");
+	ok(!monitor_awaits_login(&m), "whether ssh has logged in is unknown");
+	monitor_start(&m, 2000);
+	ok(monitor_awaits_login(&m), "the next ssh has to log in");
+	logger.level = LOG_INFO;
+}
+
+/* On a terminal, ssh prints a line for each refusal. */
+static void
+test_monitor_refused_once(void)
+{
+	struct monitor m;
+
+	logger.level = LOG_ERR;
+	monitor_example(&m, true);
+	m.ssh_on_terminal = true;
+	m.test.phase = TEST_AWAIT_CONN;
+	m.schedule.again_due = 7000;
+	(void)monitor_end(&m, EV_TEST_REFUSED, 5200);
+	is_int(m.schedule.next_due, NEVER, "no other test after a refusal");
+	logger.level = LOG_INFO;
+}
+
 /* A test that ssh never accepts. */
 static void
 test_monitor_connect_timeout(void)
@@ -3097,6 +3129,8 @@ main(void)
 	test_monitor_test_now();
 	test_monitor_accept_limit();
 	test_monitor_connect_timeout();
+	test_monitor_removed();
+	test_monitor_refused_once();
 	test_monitor_ask();
 	test_conns_make_room();
 	test_passphrase_parse();
