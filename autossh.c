@@ -12,8 +12,10 @@
  *     plus the two forwardings of the monitor.
  *  3. While ssh runs, the monitor sends a line through it every POLL seconds,
  *     and expects the same line back.
- *  4. ssh exits; or a test fails and ssh is ended: SIGTERM, 3 s, SIGKILL.
- *  5. Its wait status decides whether to go on (policy_death).
+ *  4. ssh exits; or autossh ends it, after a failed test or a signal, say:
+ *     SIGTERM, 3 s, SIGKILL.
+ *  5. If it exited by itself, its wait status decides whether to go on
+ *     (policy_death); if autossh ended it, the reason does (enum want).
  *  6. If so, step 1; else autossh removes what it made, and exits 0 or 1.
  *
  * There is one loop, supervisor_loop(), and one place that waits,
@@ -988,9 +990,10 @@ struct entry {
 	int dirfd; /* or -1 */
 	struct stat dir;
 	char name[NAME_MAX + 1];
-	bool safe;        /* no one but root and us controls the path so far */
-	bool procfs;      /* a link of /proc/self/fd: the kernel follows it */
-	int links;        /* that were followed */
+	bool safe;   /* no one but root and us controls the path so far */
+	bool procfs; /* the last is a safe link in procfs: the kernel follows it
+		      */
+	int links;   /* that were followed */
 	bool controlled;  /* a user decided which directory this is, */
 	uid_t controller; /* by an unsafe link or by moving one */
 };
@@ -1074,7 +1077,10 @@ path_is_safe(const char *path)
 	}
 }
 
-/* Makes FD the directory that the walk is in; -1: there is none. */
+/*
+ * Moves the walk to the directory FD, and takes FD over.  Returns false with
+ * errno set; so does an FD of -1, as open(2) returns it.
+ */
 static bool
 entry_chdir(struct entry *e, int fd)
 {
@@ -3576,8 +3582,9 @@ struct test {
 	bool foreign; /* the far end is no sshd: it sent something */
 	int64_t begun;
 	int64_t timeout_ms; /* for each half */
-	int64_t deadline;   /* for a connection to come */
-	int fd;             /* to ssh */
+	int64_t deadline; /* of all before AWAIT_LINE; of an echo, of the whole
+			     test */
+	int fd;           /* to ssh */
 	char line[512];
 	size_t len, sent;
 	int nconns;
@@ -3611,7 +3618,7 @@ struct monitor {
 	bool answered;   /* a test has passed or been refused */
 	bool passed;     /* a test has passed */
 	bool refused;    /* the last test was refused */
-	int64_t good_at; /* the last answer, or its start, in ms */
+	int64_t good_at; /* the last answer; before one, the start of ssh */
 
 	/* of all */
 	bool warned_refused, warned_removed;
@@ -3754,7 +3761,7 @@ monitor_ask(struct monitor *m, int64_t timeout_ms, int64_t now)
 	return true;
 }
 
-/* Restarts the test under way, whose time does not count. */
+/* Begins the test under way again: the time that it took does not count. */
 static void
 monitor_repeat(struct monitor *m, int64_t now)
 {
@@ -4074,7 +4081,7 @@ monitor_accept(struct monitor *m, const struct waitset *set, int64_t now)
 		fd = listener_accept(&m->listener, now);
 		if (fd == -1 && m->listener.resume_due != 0 && keep &&
 		    t->nconns > 1) {
-			/* out of descriptors: close some, once in a while */
+			/* out of descriptors: close some */
 			if (i == 0)
 				conns_make_room(t);
 			m->listener.resume_due = 0;
@@ -4112,7 +4119,7 @@ monitor_prepare(const struct monitor *m, struct waitset *set)
 		waitset_until(set, m->schedule.first_due);
 }
 
-/* Takes the test under way a step further.  Else than EV_NONE, it has ended. */
+/* Advances the test.  Returns EV_NONE while it goes on, else its result. */
 static enum event
 test_run(struct test *t, const struct forwards *f, const struct waitset *set,
     int64_t now)
@@ -4210,7 +4217,7 @@ monitor_begin(struct monitor *m, int64_t now)
 	enum event event = EV_NONE;
 	int64_t login_end;
 
-	/* a person has until then to log in; before, tests are probes */
+	/* until then a person may be logging in, so tests are probes */
 	login_end = m->good_at + SSHD_LOGIN_GRACE_MS;
 	if (m->attended && monitor_awaits_login(m) && sc->first_due < login_end)
 		sc->first_due = login_end;
@@ -4254,7 +4261,10 @@ monitor_passed(struct monitor *m, int64_t now)
 static bool
 monitor_refused(struct monitor *m, int64_t now)
 {
-	/* ssh closes the connection when it exits, too */
+	/*
+	 * One may be the exit of ssh, two in a row are the server's.  On a
+	 * terminal there is no second: ssh prints a line for each.
+	 */
 	bool sure = m->refused || m->ssh_on_terminal;
 
 	m->refused = true;
@@ -4309,7 +4319,7 @@ monitor_end(struct monitor *m, enum event event, int64_t now)
 	return event;
 }
 
-/* EV_TEST_PASSED, EV_TEST_FAILED or EV_TEST_REFUSED: a test has ended so. */
+/* Returns the result if a test has ended, else EV_NONE. */
 static enum event
 monitor_run(struct monitor *m, const struct waitset *set, int64_t now)
 {
@@ -6535,10 +6545,11 @@ request_exit(struct supervisor *s, int status, int64_t now)
 }
 
 /*
- * The pause before the next start in ms.  A start that somebody asked for comes
- * at once and is not counted.  After a change of the network the pauses grow
- * from the first again: an address is there before its route and the name
- * servers are, so that the start which the change caused often fails.
+ * Counts the next start, and returns the pause before it in ms.  A start that
+ * somebody asked for comes at once and is not counted.  After a change of the
+ * network the pauses grow from the first again: an address is there before its
+ * route and the name servers are, so that the start which the change caused
+ * often fails.
  */
 static int64_t
 supervisor_pause_ms(struct supervisor *s, int64_t now)
@@ -7056,7 +7067,7 @@ static const struct {
 	enum want want;
 	int status; /* WANT_EXIT */
 	int level;
-	const char *line; /* NULL: none, or event_log() knows */
+	const char *line; /* NULL: none; supervisor_event() logs EV_EXIT */
 } event_table[NEVENTS] = {
 	[EV_EXIT] = { WANT_EXIT, 1, LOG_INFO, NULL },
 	[EV_RESTART] = { WANT_RESTART_NOW, 0, LOG_INFO,
@@ -7229,7 +7240,7 @@ supervisor_loop(struct supervisor *s)
 	int64_t now;
 
 	now = now_ms();
-	/* who died before the handlers were there */
+	/* children that died before SIGCHLD was caught */
 	supervisor_reap(s, now);
 	enter_waiting(s, now);
 	while (s->state != DONE) {
