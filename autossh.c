@@ -3738,7 +3738,7 @@ monitor_reset(struct monitor *m)
  * nothing to test.
  */
 static bool
-monitor_ask(struct monitor *m, int64_t timeout_ms, int64_t now)
+monitor_test_event(struct monitor *m, int64_t timeout_ms, int64_t now)
 {
 	struct schedule *sc = &m->schedule;
 	struct test *t = &m->test;
@@ -6769,7 +6769,7 @@ test_after_change(struct supervisor *s, int64_t now)
 	/* no answer could come while the system was suspended */
 	if (s->network.event == EV_RESUMED)
 		monitor_repeat(m, now);
-	if (monitor_ask(m, timeout_ms, now))
+	if (monitor_test_event(m, timeout_ms, now))
 		network_log(&s->network, "testing the connection");
 }
 

@@ -1920,16 +1920,17 @@ test_monitor_connect_timeout(void)
 
 /* An event asks for a test. */
 static void
-test_monitor_ask(void)
+test_monitor_test_event(void)
 {
 	struct monitor m;
 
 	monitor_example(&m, false);
 	monitor_reset(&m);
-	is_int(monitor_ask(&m, 3000, 1000), false, "there is no ssh to test");
+	is_int(monitor_test_event(&m, 3000, 1000), false,
+	    "there is no ssh to test");
 	monitor_start(&m, 1000);
 	is_int(m.good_at, 1000, "ssh is good when it is started");
-	is_int(monitor_ask(&m, 3000, 2000), true, "there is one");
+	is_int(monitor_test_event(&m, 3000, 2000), true, "there is one");
 	is_int(m.schedule.next_due, 2000, "the test begins now");
 	is_int(m.schedule.first_due, 51000, "ssh may still be logging in");
 	(void)monitor_begin(&m, 2000);
@@ -1938,7 +1939,7 @@ test_monitor_ask(void)
 	is_int(monitor_end(&m, EV_TEST_FAILED, 2001), EV_NONE,
 	    "one that ssh has not accepted has no consequence");
 
-	is_int(monitor_ask(&m, 3000, 5000), true, "a test is asked for");
+	is_int(monitor_test_event(&m, 3000, 5000), true, "a test is asked for");
 	(void)monitor_begin(&m, 5000);
 	m.test.phase = TEST_AWAIT_CONN;
 	is_int(monitor_end(&m, EV_TEST_FAILED, 8000), EV_TEST_FAILED,
@@ -1951,8 +1952,8 @@ test_monitor_ask(void)
 	m.test.conns[0].fd = -1;
 	m.test.conns[0].deadline = 85000;
 	is_int(m.test.timeout_ms, 15000, "a usual test");
-	is_int(
-	    monitor_ask(&m, 3000, 71000), true, "during it one is asked for");
+	is_int(monitor_test_event(&m, 3000, 71000), true,
+	    "during it one is asked for");
 	is_int(m.test.phase, TEST_AWAIT_CONN, "it goes on");
 	is_int(m.test.deadline, 74000, "for as long as the other may take");
 	is_int(m.test.conns[0].deadline, 74000, "and so do its connections");
@@ -1969,7 +1970,7 @@ test_monitor_ask(void)
 
 	(void)monitor_begin(&m, 140000);
 	m.test.phase = TEST_AWAIT_CONN;
-	(void)monitor_ask(&m, 3000, 143000);
+	(void)monitor_test_event(&m, 3000, 143000);
 	is_int(m.test.deadline, 146000, "a long one goes on as well");
 	(void)monitor_end(&m, EV_TEST_PASSED, 145000);
 	is_int(m.schedule.next_due, 143000, "the next follows at once");
@@ -3131,7 +3132,7 @@ main(void)
 	test_monitor_connect_timeout();
 	test_monitor_removed();
 	test_monitor_refused_once();
-	test_monitor_ask();
+	test_monitor_test_event();
 	test_conns_make_room();
 	test_passphrase_parse();
 	test_passphrase_file_private();
