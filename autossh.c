@@ -21,9 +21,9 @@
  * There is one loop, supervisor_loop(), and one place that waits,
  * waitset_wait().  Each source of events is a part: X_prepare() adds its
  * descriptors and its deadline to the waitset, X_run() does what can be done
- * now and returns an event, if it has any.  supervisor_event() looks the event
- * up in actions[state][event]; enter() alone sets the supervisor's state and
- * its deadline.  Signal handlers write one byte to a pipe.
+ * now, and returns an event if the part can have one.  supervisor_event() looks
+ * the event up in actions[state][event]; enter() alone sets the supervisor's
+ * state and its deadline.  Signal handlers write one byte to a pipe.
  *
  * What blocks: waitset_wait(); before the loop, signals_wait(), which waits for
  * the passphrase (ask_once) and for a port that is still taken; syslog(3), and
@@ -1236,9 +1236,10 @@ entry_walk(struct entry *e, char path[WALK_MAX])
 /*
  * Finds PATH, which need not exist.  A symbolic link in place of the file is
  * followed if nobody but root and we can make or change it; else the entry is
- * the link.  One in place of a directory that others control is followed only
- * if it leads to a directory of the link's owner (as with Apache's
- * SymLinksIfOwnerMatch).  Returns false with errno set.
+ * the link.  In place of a directory, a link that is not safe is followed only
+ * if its owner also owns the directory that it is in and the one that the path
+ * ends in (as with Apache's SymLinksIfOwnerMatch).  Returns false with errno
+ * set.
  */
 static bool
 entry_open(struct entry *e, const char *path)
@@ -3732,7 +3733,8 @@ monitor_reset(struct monitor *m)
 }
 
 /*
- * Has a test with timeout TIMEOUT_MS begin now, since something has happened.
+ * Has a test with timeout TIMEOUT_MS begin now, since the network has changed.
+ * Unlike that of monitor_test_now(), it remains a probe where one is due.
  * A test under way goes on, since TCP may yet recover by retransmission, but
  * with that timeout; then another one begins.  Returns false if there is
  * nothing to test.
@@ -6408,7 +6410,7 @@ enum want {
 };
 
 struct supervisor {
-	/* constant once set up */
+	/* set up once; the words in argv change with each start */
 	const struct settings *settings;
 	const struct cmdline *cmd;
 	const struct timing *timing;
