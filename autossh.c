@@ -990,10 +990,9 @@ struct entry {
 	int dirfd; /* or -1 */
 	struct stat dir;
 	char name[NAME_MAX + 1];
-	bool safe;   /* no one but root and us controls the path so far */
-	bool procfs; /* the last is a safe link in procfs: the kernel follows it
-		      */
-	int links;   /* that were followed */
+	bool safe;        /* no one but root and us controls the path so far */
+	bool procfs;      /* a safe link in procfs: the kernel follows it */
+	int links;        /* that were followed */
 	bool controlled;  /* a user decided which directory this is, */
 	uid_t controller; /* by an unsafe link or by moving one */
 };
@@ -1248,8 +1247,6 @@ entry_open(struct entry *e, const char *path)
 
 	snprintf(buf, sizeof(buf), "%s", path);
 	if (entry_begin(e, buf[0] == '/') && entry_walk(e, buf)) {
-		if (dir_is_shared(&e->dir))
-			e->safe = false;
 		if (!e->controlled ||
 		    owners_match(e->controller, e->dir.st_uid))
 			return true;
@@ -1286,11 +1283,12 @@ entry_write_error(const struct entry *e, bool replace)
 			return ENXIO;
 		if (S_ISLNK(st.st_mode) && !replace)
 			return ELOOP;
-		if (!S_ISLNK(st.st_mode) &&
-		    faccessat(e->dirfd, e->name, W_OK, 0) == 0)
-			return 0;
-		if (!S_ISLNK(st.st_mode) && !(replace && S_ISREG(st.st_mode)))
-			return errno;
+		if (!S_ISLNK(st.st_mode)) {
+			if (faccessat(e->dirfd, e->name, W_OK, 0) == 0)
+				return 0;
+			if (!replace || !S_ISREG(st.st_mode))
+				return errno;
+		}
 	} else if (errno != ENOENT) {
 		return errno;
 	}
@@ -1469,7 +1467,8 @@ log_file_open(const char *path)
 	    (!S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode) &&
 		!S_ISCHR(st.st_mode)))
 		error = EOPNOTSUPP;
-	else if (S_ISREG(st.st_mode) && st.st_nlink > 1 && !e.safe)
+	else if (S_ISREG(st.st_mode) && st.st_nlink > 1 &&
+		 (!e.safe || dir_is_shared(&e.dir)))
 		error = EMLINK;
 	if (error != 0) {
 		fd_close(&fd);
@@ -3583,9 +3582,8 @@ struct test {
 	bool foreign; /* the far end is no sshd: it sent something */
 	int64_t begun;
 	int64_t timeout_ms; /* for each half */
-	int64_t deadline; /* of all before AWAIT_LINE; of an echo, of the whole
-			     test */
-	int fd;           /* to ssh */
+	int64_t deadline;   /* to come to AWAIT_LINE; of an echo, to end */
+	int fd;             /* to ssh */
 	char line[512];
 	size_t len, sent;
 	int nconns;
@@ -3598,8 +3596,7 @@ struct schedule {
 	int64_t first_due; /* the first test that has consequences */
 	int64_t next_due;  /* NEVER: no test comes */
 	int64_t probe_gap;
-	int64_t asked_timeout_ms; /* timeout of the next if an event asked; else
-				     0 */
+	int64_t asked_timeout_ms; /* of the next, if an event asked; else 0 */
 	int64_t again_due;        /* one more after that under way; NEVER */
 };
 
@@ -3855,6 +3852,17 @@ test_begin(struct test *t, const struct forwards *f, const char *message)
 	return EV_NONE;
 }
 
+/* Sets HERE and THERE to the ends of the connection FD. */
+static bool
+fd_ends(int fd, struct address *here, struct address *there)
+{
+	memset(here, 0, sizeof(*here));
+	memset(there, 0, sizeof(*there));
+	here->len = there->len = sizeof(here->sa);
+	return getsockname(fd, &here->sa.any, &here->len) == 0 &&
+	       getpeername(fd, &there->sa.any, &there->len) == 0;
+}
+
 /*
  * Whether FD is connected to itself, as TCP allows when nothing listens on a
  * port and the kernel chooses the same one for this end.
@@ -3864,12 +3872,7 @@ fd_is_own_peer(int fd)
 {
 	struct address here, there;
 
-	memset(&here, 0, sizeof(here));
-	memset(&there, 0, sizeof(there));
-	here.len = there.len = sizeof(here.sa);
-	return getsockname(fd, &here.sa.any, &here.len) == 0 &&
-	       getpeername(fd, &there.sa.any, &there.len) == 0 &&
-	       here.len == there.len &&
+	return fd_ends(fd, &here, &there) && here.len == there.len &&
 	       memcmp(&here.sa, &there.sa, here.len) == 0;
 }
 
@@ -4020,9 +4023,7 @@ conn_is_foreign(const struct conn *c, int diag_fd)
 	struct address here, there;
 	uid_t uid;
 
-	here.len = there.len = sizeof(here.sa);
-	return getpeername(c->fd, &there.sa.any, &there.len) == 0 &&
-	       getsockname(c->fd, &here.sa.any, &here.len) == 0 &&
+	return fd_ends(c->fd, &here, &there) &&
 	       diag_uid(diag_fd, &there, &here, &uid) && uid != geteuid();
 }
 
@@ -4046,12 +4047,13 @@ conns_make_room(struct test *t)
 		nsilent += silent[i];
 	}
 	fd_close(&diag_fd);
-	drop = ((nsilent > 0 ? nsilent : t->nconns) + 1) / 2;
-	if (nsilent > 0)
-		which = silent;
+	drop = (t->nconns + 1) / 2;
 	if (nforeign > 0) {
 		which = foreign;
 		drop = nforeign;
+	} else if (nsilent > 0) {
+		which = silent;
+		drop = (nsilent + 1) / 2;
 	}
 	for (i = 0; i < t->nconns; i++) {
 		if (drop > 0 && (which == NULL || which[i])) {

@@ -329,6 +329,8 @@ crowd() {
 	started_pids="$started_pids $!"
 	wait "$!"
 	note "$(cat "$dir/made") connections"
+	check "another user's crowd, $1: more than are kept" \
+	    [ "$(cat "$dir/made")" -gt 1000 ]
 	is "$(log_count 'port down, restarting ssh') $(starts)" "0 1" \
 	    "another user's crowd, $1: no restart"
 	check "another user's crowd, $1: tests pass" wait_log "connection ok" 2

@@ -64,6 +64,9 @@ link_to "a symbolic link"
 run AUTOSSH_LOGFILE="$there/file" -M 0 host
 is "$status $(starts) $(cat "$dir/err")" "1 0 autossh: cannot open log file \"$there/file\": Too many levels of symbolic links" \
     "LOGFILE is a symbolic link: refused"
+run AUTOSSH_LOGFILE="$there/file" --dry-run -M 0 host
+like "$status $(cat "$dir/err")" "^1 .*Too many levels" \
+    "LOGFILE is a symbolic link: --dry-run says so"
 untouched "LOGFILE is a symbolic link"
 theirs
 link_to "a hard link"
@@ -362,6 +365,7 @@ start "AUTOSSH_STATUSFILE=$there/run/victim" "AUTOSSH_LOGFILE=$dir/log" \
     AUTOSSH_GATETIME=0 -M 0 host
 wait_starts 1
 check "the directory is swapped: ssh is started 50 times" restarts 50
+check "the directory is swapped: to the end" alive "$swapper"
 stop
 as_other touch "$there/stop"
 wait "$swapper"

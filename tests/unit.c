@@ -1867,6 +1867,30 @@ test_monitor_accept_limit(void)
 	close(m.listener.fd);
 }
 
+/* TCP connects a socket to itself if both ends have one address. */
+static void
+test_fd_is_own_peer(void)
+{
+	struct address a;
+	int fd = socket(AF_INET, SOCK_STREAM, 0), listener, client;
+
+	address_loopback(&a, false, 0);
+	listener = address_listen(&a);
+	if (bind(fd, &a.sa.any, a.len) == -1 ||
+	    getsockname(fd, &a.sa.any, &a.len) == -1 ||
+	    connect(fd, &a.sa.any, a.len) == -1)
+		exit(1);
+	ok(fd_is_own_peer(fd), "a connection to itself");
+	close(fd);
+	client = socket(AF_INET, SOCK_STREAM, 0);
+	if (getsockname(listener, &a.sa.any, &a.len) == -1 ||
+	    connect(client, &a.sa.any, a.len) == -1)
+		exit(1);
+	ok(!fd_is_own_peer(client), "a connection to a listener");
+	close(client);
+	close(listener);
+}
+
 /* Without the private sockets nobody knows whether ssh has logged in. */
 static void
 test_monitor_removed(void)
@@ -3130,6 +3154,7 @@ main(void)
 	test_monitor_test_now();
 	test_monitor_accept_limit();
 	test_monitor_connect_timeout();
+	test_fd_is_own_peer();
 	test_monitor_removed();
 	test_monitor_refused_once();
 	test_monitor_test_event();
