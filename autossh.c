@@ -4676,12 +4676,12 @@ prompt_wants_password(const char *text)
 	static const char asked_by_ssh[] = "'s password";
 	const char *end = strstr(text, asked_by_ssh);
 
-	/* user and host may be called anything */
+	if (text_has(text, "passphrase", isalnum) || strchr(text, '?') != NULL)
+		return false;
+	/* user and host may be called "new" or "old" */
 	if (end != NULL && end[strlen(asked_by_ssh)] == '\0' &&
 	    memchr(text, ' ', (size_t)(end - text)) == NULL)
 		return true;
-	if (text_has(text, "passphrase", isalnum) || strchr(text, '?') != NULL)
-		return false;
 	if (strncmp(text, "password for ", 13) == 0)
 		return true;
 	return text_has_any(text, secret) && !text_has_any(text, other);

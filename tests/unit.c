@@ -2213,6 +2213,8 @@ test_prompt_classify(void)
 		{ PROMPT_SERVER, "",
 		    "(u@h) Passphrase\nEnter PIN for 'token': \n" },
 		{ PROMPT_SERVER, "", "(u@h) Change your password now?" },
+		{ PROMPT_SERVER, "", "(u@h) passphrase-of-u@h's password: " },
+		{ PROMPT_SERVER, "", "(u@h) passphrase?u@h's password: " },
 		{ PROMPT_SERVER, "",
 		    "(u@h) The authenticity of host 'h' can't be established" },
 		{ PROMPT_SERVER, "", "(u@h) Please type 'yes' or 'no'?" },
