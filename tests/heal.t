@@ -69,6 +69,10 @@ refused() {
 	forget "$listener"
 }
 
+# Where it can be, the server is in a network of its own: on this one the port
+# that the monitor's -R could not listen on may be that of another test's -R.
+sshd_netns || sshd_netns_end
+
 for forbidden in "AllowTcpForwarding no" "AllowTcpForwarding local" \
     "PermitListen none" "DisableForwarding yes" "PermitOpen none"; do
 	server_has "$forbidden"
@@ -94,6 +98,7 @@ is "$(log_text | grep -c '^command: .* -R 127')" 2 \
     "ExitOnForwardFailure: the third had the monitor's -R again"
 stop
 mv "$SSHD_DIR/authorized_keys.bak" "$SSHD_DIR/authorized_keys"
+sshd_netns_end
 
 # A forwarding of the user's fails: the monitor's is not to blame.
 hold_port

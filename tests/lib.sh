@@ -691,3 +691,9 @@ sshd_netns() {
 	"$SSH" -F "$SSH_CONFIG" -o BatchMode=yes server true </dev/null \
 	    2>>"$SSHD_DIR/log"
 }
+
+# sshd_netns_end: connections go to the sshd of sshd_start again.
+sshd_netns_end() {
+	sed -i '/^ProxyCommand/d' "$SSH_CONFIG"
+	rm -f "$SSHD_DIR/sessions"
+}
