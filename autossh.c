@@ -4921,7 +4921,8 @@ commands_run(struct askpass_server *a, int64_t now)
 static void
 request_end_command(struct request *request)
 {
-	if (request->phase == REQUEST_COMMAND) {
+	/* once closed, the buffer is the next command's */
+	if (request->phase == REQUEST_COMMAND && request->command->fd != -1) {
 		fd_close(&request->command->fd);
 		explicit_bzero(secrets->used, sizeof(secrets->used));
 	}

@@ -584,6 +584,33 @@ check "exec, five times: no descriptor is left open" \
     wait_for 60 '[ "$(descriptors)" = "$before" ]'
 stop
 
+# The first command prints nothing and ends when the second has printed half.
+begin hang
+AUTOSSH_PASSPHRASE='exec:case $1 in
+    *first*)
+	exec >&-
+	touch "$FAKESSH_DIR/closed"
+	until [ -e "$FAKESSH_DIR/half" ]; do sleep 0.1; done
+	exit 7 ;;
+    *)
+	head -c 3 "$FAKESSH_DIR/secret"
+	touch "$FAKESSH_DIR/half"
+	until [ -e "$FAKESSH_DIR/go" ]; do sleep 0.1; done
+	tail -c +4 "$FAKESSH_DIR/secret" ;;
+    esac'
+up
+helper "Enter passphrase for /first: " >/dev/null &
+asking=$!
+wait_for 60 '[ -e "$dir/closed" ]'
+helper "Enter passphrase for /second: " >"$dir/answer" &
+second=$!
+check "exec, two at once: the first is refused" \
+    wait_match "the command printed nothing: exit status 7$" 1 60
+touch "$dir/go"
+wait "$asking" "$second"
+is "$(cat "$dir/answer")" "$SECRET" "exec, two at once: the second is answered"
+stop
+
 # Tests of the monitor go on as well.
 begin "forward"
 AUTOSSH_PASSPHRASE='exec:echo $$ >"$FAKESSH_DIR/command"; exec sleep 1000'
