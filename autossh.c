@@ -250,11 +250,11 @@ struct cmdline {
 	bool subsystem;        /* -s: the command is a subsystem */
 	bool command;          /* a remote command is given, or -W */
 	bool no_forwardings;   /* ssh makes none: -W, ClearAllForwardings */
-	bool tty;              /* -t, and no -T after it */
+	bool tty;              /* -t, and no -T after it; RequestTTY */
 	bool ipv6;             /* -6, and no -4 after it */
 	bool batch_mode;       /* ssh asks nothing */
 	/* -o: the first one counts */
-	bool family_known, session_known, batch_known, clear_known;
+	bool family_known, session_known, batch_known, clear_known, tty_known;
 	char question; /* -G, -O or -Q; '\0' */
 	const char *destination;
 	char **words; /* what is ssh's */
@@ -2157,6 +2157,11 @@ cmdline_note_config(struct cmdline *c, const char *text)
 		if (!c->clear_known)
 			c->no_forwardings = option_is_yes(value);
 		c->clear_known = true;
+	} else if (option_sets(text, "RequestTTY", value)) {
+		if (!c->tty_known)
+			c->tty = option_is_yes(value) ||
+				 strcasecmp(value, "force") == 0;
+		c->tty_known = true;
 	}
 }
 
@@ -2173,12 +2178,13 @@ cmdline_note(struct cmdline *c, char letter, const char *argument)
 		break;
 	case 'T':
 	case 't':
-		c->tty = letter == 't'; /* the last one counts */
+		c->tty = letter == 't'; /* the last one counts, */
+		c->tty_known = true;    /* whatever -o says */
 		break;
 	case '4':
 	case '6':
-		c->ipv6 = letter == '6'; /* the last one counts */
-		c->family_known = true;  /* whatever -o says */
+		c->ipv6 = letter == '6'; /* likewise */
+		c->family_known = true;
 		break;
 	case 'W': /* implies ClearAllForwardings, see ssh(1) */
 		c->command = true;
