@@ -4416,7 +4416,7 @@ secret_length(const char *secret)
 static const char *
 line_read(int fd, char line[SECRET_MAX + 1], int *sig)
 {
-	size_t n = 0;
+	size_t len, n = 0;
 	ssize_t got = 1;
 
 	while (n < SECRET_MAX && got != 0) {
@@ -4432,10 +4432,11 @@ line_read(int fd, char line[SECRET_MAX + 1], int *sig)
 	line[n] = '\0';
 	if (n == SECRET_MAX && line[n - 1] != '\n')
 		return "the first line is too long";
-	if (strlen(line) != n)
+	len = secret_length(line);
+	if (len < n && line[len] == '\0')
 		return "the first line holds a NUL byte";
-	line[secret_length(line)] = '\0';
-	return line[0] == '\0' ? "the first line is empty" : NULL;
+	line[len] = '\0';
+	return len == 0 ? "the first line is empty" : NULL;
 }
 
 /*
