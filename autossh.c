@@ -26,7 +26,7 @@
  * state and its deadline.  Signal handlers write one byte to a pipe.
  *
  * What blocks: waitset_wait(); before the loop, signals_wait(), which waits for
- * the passphrase (ask_once) and for a port that is still taken; syslog(3), and
+ * the passphrase (line_read) and for a port that is still taken; syslog(3), and
  * any file on a file system that hangs.  The askpass client and the caller of
  * -f block, too, but are processes of their own.
  *
@@ -118,7 +118,7 @@
 
 #define CONNS_MAX 480  /* connections kept during one test */
 #define REQUESTS_MAX 8 /* prompts of ssh that are handled at a time */
-/* these, a command for each request, and one or two of each other part */
+/* the above, a command for each request, one or two for each other part */
 #define WAITSET_MAX (CONNS_MAX + 2 * REQUESTS_MAX + 16)
 #define TEXT_MAX 1024              /* bytes of a formatted message */
 #define SSHD_LOGIN_GRACE_MS 120000 /* LoginGraceTime of sshd_config(5) */
@@ -768,7 +768,7 @@ fd_close(int *fd)
  * Writes PREFIX, TEXT and a newline to FD in one call, if they are taken at
  * once: a terminal that is held by ^S and a pipe that nobody reads are not
  * worth waiting for.  A pipe that can be written takes PIPE_BUF bytes (POSIX),
- * so what is no file gets no more.
+ * so at most that many are written to anything but a regular file.
  */
 static void
 write_line(int fd, const char *prefix, const char *text)
@@ -1200,7 +1200,10 @@ stat_is_procfs(const struct stat *st)
 	return stat("/proc/self/fd", &proc) == 0 && proc.st_dev == st->st_dev;
 }
 
-/* Walks to the directory of the last component of PATH.  Overwrites PATH. */
+/*
+ * Walks to the directory of the last component of PATH, and overwrites PATH.
+ * Returns false with errno set if it cannot.
+ */
 static bool
 entry_walk(struct entry *e, char path[WALK_MAX])
 {
@@ -1446,9 +1449,9 @@ static struct {
 } logger = { .level = LOG_INFO, .stderr_fd = 2, .fd = -1, .syslog_fd = -1 };
 
 /*
- * Opens the log file.  Who may write to its directory must not make us write
- * elsewhere, by a link of either kind.  Returns a descriptor, or -1 with errno
- * set; ENXIO: it is a FIFO that nobody reads yet.
+ * Opens the log file.  A user who can write to its directory must not be able
+ * to redirect our writes, by a symbolic or hard link.  Returns a descriptor, or
+ * -1 with errno set; ENXIO: it is a FIFO that nobody reads yet.
  */
 static int
 log_file_open(const char *path)
@@ -1503,7 +1506,7 @@ log_file_follow(void)
 	logger.fd = fd;
 }
 
-/* Writes one line to the log file; what it does not take is lost. */
+/* Writes one line to the log file; what would block is lost. */
 static void
 log_file_write(const char *text)
 {
@@ -1677,9 +1680,9 @@ log_dup(int fd)
 }
 
 /*
- * The descriptor of our own output that FILE names, or -1.  It is shared:
- * opened again by its name, a socket (as systemd's) or a file of another user's
- * would be refused.
+ * A duplicate of the descriptor of our own output that FILE names, or -1.
+ * Opening it by name would fail for a socket (as systemd's) and for a file of
+ * another user's.
  */
 static int
 log_standard_fd(const char *file)
@@ -2042,6 +2045,7 @@ struct timing {
 	bool poll_lowered, first_lowered;
 };
 
+/* Derives the times from SET.  BACKGROUND: -f, which opens the gate. */
 static void
 timing_derive(struct timing *t, const struct settings *set, bool background)
 {
@@ -2419,8 +2423,8 @@ enum verdict {
  * What follows the death of ssh with wait status STATUS after LIVED_MS.
  * GATE_MS: the gate time, if it applies to this start, else 0.  NO_SESSION: ssh
  * -N, which never ends by itself.  ALWAYS: restart after status 0 too.  Status
- * 255 is ssh's own failure, 1 and 2 may be, the others come from a remote
- * command (ssh(1), EXIT STATUS).
+ * 255 is a failure of ssh, 1 and 2 may be one or come from the remote command,
+ * all others come from it (ssh(1), EXIT STATUS).
  */
 static enum verdict
 policy_death(
@@ -2447,8 +2451,8 @@ policy_death(
 
 /*
  * Counts quick starts in a row.  A start is quick if the one before it was
- * SINCE_MS ago, less than 10 s or, unless a test of that ssh has passed, a
- * tenth of POLL_S.  Returns the new number of tries.
+ * SINCE_MS ago, less than 10 s or, unless that ssh has answered a test, a tenth
+ * of POLL_S.  Returns the new number of tries.
  */
 static int
 policy_tries(int tries, int64_t since_ms, bool tested, int64_t poll_s)
@@ -2499,8 +2503,8 @@ policy_spread_ms(int64_t pause_ms, uint64_t number)
 
 /*
  * The timeout of a test that is made because the network has changed.  GONE: an
- * address has gone since the last test that passed, so that the connection is
- * most likely dead.  ROUND_TRIP_MS is of that test; -1: it is not known.
+ * address has gone since the last answer, so that the connection is most likely
+ * dead.  ROUND_TRIP_MS: of the last test that passed; -1: none has.
  */
 static int64_t
 policy_changed_timeout(int64_t usual_ms, bool gone, int64_t round_trip_ms)
@@ -3174,7 +3178,7 @@ listener_prepare(const struct listener *l, struct waitset *set)
 		waitset_until(set, l->resume_due);
 }
 
-/* Whether somebody may wait: poll() says so, or a rest is over. */
+/* Whether a connection may wait: poll(2) says so, or a pause is over. */
 static bool
 listener_ready(struct listener *l, const struct waitset *set, int64_t now)
 {
@@ -3474,7 +3478,7 @@ network_run(struct network *n, const struct waitset *set, int64_t now)
 	return n->event;
 }
 
-/* Says what the last event makes us do. */
+/* Logs the last event, and WHAT follows: "testing the connection", say. */
 static void
 network_log(const struct network *n, const char *what)
 {
@@ -3736,7 +3740,7 @@ monitor_reset(struct monitor *m)
 }
 
 /*
- * Has a test with timeout TIMEOUT_MS begin now, since the network has changed.
+ * Starts a test with timeout TIMEOUT_MS now, since the network has changed.
  * Unlike that of monitor_test_now(), it remains a probe where one is due.
  * A test under way goes on, since TCP may yet recover by retransmission, but
  * with that timeout; then another one begins.  Returns false if there is
@@ -3834,6 +3838,7 @@ test_log_level(const struct test *t)
 	return test_is_harmless(t) ? LOG_DEBUG : LOG_INFO;
 }
 
+/* Logs WHAT failed and why (an errno).  Returns EV_TEST_FAILED. */
 static enum event
 test_fail(const struct test *t, const char *what, int error)
 {
@@ -3985,7 +3990,11 @@ conn_read(struct test *t, int i)
 	return c->matched == t->len ? EV_TEST_PASSED : EV_NONE;
 }
 
-/* Reads all connections.  Strangers are dropped; an echo has failed then. */
+/*
+ * Reads all connections, and drops strangers'.  ECHO: there is only our own,
+ * and if it is a stranger's, the test has failed.  Returns EV_TEST_PASSED,
+ * EV_TEST_FAILED or EV_NONE.
+ */
 static enum event
 conns_read(struct test *t, const struct waitset *set, bool echo, int64_t now)
 {
@@ -4150,7 +4159,7 @@ test_run(struct test *t, const struct forwards *f, const struct waitset *set,
 		return test_fail(
 		    t, "no test line could be sent to ssh", ETIMEDOUT);
 	if (t->phase != TEST_AWAIT_LINE && now >= t->deadline)
-		t->phase = TEST_AWAIT_LINE; /* for those who came in time */
+		t->phase = TEST_AWAIT_LINE; /* of those accepted so far */
 	if (t->phase != TEST_AWAIT_LINE || t->nconns > 0)
 		return EV_NONE;
 	log_msg(test_log_level(t), "timeout polling to accept read connection");
@@ -4177,8 +4186,8 @@ monitor_awaits_login(struct monitor *m)
 }
 
 /*
- * Has a test begin now that is no probe; a probe under way is begun again as
- * one.  While ssh is logging in, it stays a probe.
+ * Starts a test now that is no probe; a probe under way is begun again as such.
+ * While ssh is logging in, it stays a probe.
  */
 static void
 monitor_test_now(struct monitor *m, int64_t now)
@@ -4265,15 +4274,15 @@ monitor_passed(struct monitor *m, int64_t now)
 
 /*
  * The server has refused the test.  Just after login it may not have set up -R
- * yet: unless this ssh has been answered before, that takes two in a row.
- * Returns whether the refusal stands.
+ * yet: unless this ssh has been answered before, two refusals in a row are
+ * needed.  Returns whether the refusal stands.
  */
 static bool
 monitor_refused(struct monitor *m, int64_t now)
 {
 	/*
-	 * One may be the exit of ssh, two in a row are the server's.  On a
-	 * terminal there is no second: ssh prints a line for each.
+	 * A single one may be caused by the exit of ssh.  On a terminal it
+	 * counts: there is no second, since ssh prints a line for each.
 	 */
 	bool sure = m->refused || m->ssh_on_terminal;
 
@@ -4999,7 +5008,10 @@ askpass_close(struct askpass_server *a)
 	}
 }
 
-/* Makes room for one more request: the oldest that is not complete goes. */
+/*
+ * Makes room for one more request: the oldest that is not complete goes.
+ * Returns false if all are complete.
+ */
 static bool
 askpass_room(struct askpass_server *a)
 {
@@ -5613,7 +5625,7 @@ ssh_stderr_new_window(struct ssh_stderr *y)
 	memset(y->counts, 0, sizeof(y->counts));
 }
 
-/* Logs LINE, unless there are too many of its kind. */
+/* Logs LINE, unless there are too many.  OF_MONITOR: it names our own port. */
 static void
 ssh_stderr_log(struct ssh_stderr *y, const char *line, bool verbose,
     bool of_monitor, int64_t now)
@@ -5728,8 +5740,9 @@ ssh_stderr_reset(struct ssh_stderr *y, int64_t now)
 }
 
 /*
- * The tunnel is down: what ssh has said SINCE then (ms) is why.  A telling
- * reason stays: sshd's penalties hide it behind a closed connection.
+ * The tunnel is down: records ssh's last message as the reason, unless it is
+ * older than SINCE (ms).  A telling reason is kept if the connection was merely
+ * closed, since sshd's penalties then hide the cause.
  */
 static void
 ssh_stderr_explain(struct ssh_stderr *y, int64_t since)
@@ -5771,15 +5784,15 @@ struct notify {
 	socklen_t len;
 	int64_t watchdog_ms; /* 0: nobody watches */
 	int64_t watchdog_due;
-	bool ready;       /* it was told that the tunnel is up */
-	bool stopping;    /* it was told that the end has come */
-	char pending[64]; /* what its queue had no room for, but must be told */
-	int64_t pending_due; /* when to try again */
+	bool ready;          /* it was told that the tunnel is up */
+	bool stopping;       /* it was told that the end has come */
+	char pending[64];    /* a message that must not be lost; "": none */
+	int64_t pending_due; /* when to send it again */
 };
 
 /*
  * Tells the service manager.  Returns false if its queue is full; other errors
- * are not ours to mend.
+ * are ignored.
  */
 __attribute__((format(printf, 2, 3))) static bool
 notify_send(const struct notify *n, const char *format, ...)
@@ -5834,7 +5847,7 @@ notify_open(struct notify *n, pid_t main_pid)
 	n->fd = socket_open(AF_UNIX, SOCK_DGRAM);
 	if (usec == NULL || !number_parse(usec, 1, INT64_MAX / 100, &number))
 		return;
-	/* half is the most, be early */
+	/* at least every half of it (sd_notify(3)); a third leaves room */
 	n->watchdog_ms = number < 3000 ? 1 : number / 3000;
 	if (pid != NULL && number_parse(pid, 1, INT_MAX, &number) &&
 	    number != main_pid)
@@ -6178,8 +6191,9 @@ background_note(int sig)
 /*
  * Waits for the background process CHILD to say on descriptor 0 that it is set
  * up, or to end, and exits with its status.  A signal that would kill this
- * process ends the child first, unless it is set up: no status but 0 leaves a
- * tunnel behind.  All signals are blocked but during the wait, with MASK.
+ * process ends the child first, unless it is set up: where the status is not 0,
+ * no tunnel is left.  Signals are blocked except during the wait, which uses
+ * MASK.
  */
 __attribute__((noreturn)) static void
 background_await(
@@ -7322,7 +7336,7 @@ usage_long(FILE *out)
 		    settings_table[i].default_text, settings_table[i].help);
 }
 
-/* Sees to it that standard output is written.  Returns the exit status. */
+/* Flushes standard output.  Returns the exit status. */
 static int
 main_flush(void)
 {
@@ -7343,7 +7357,7 @@ main_print(enum cmdline_action action)
 	return main_flush();
 }
 
-/* Says what is wrong with the command line, and what would be right. */
+/* Prints what is wrong with the command line, and the usage. */
 static int
 main_cmdline_error(const struct cmdline *c)
 {
