@@ -765,15 +765,31 @@ fd_close(int *fd)
 }
 
 /*
+ * Opens the terminal or pipe FD again, to write without waiting, where the
+ * system can (Linux): ssh shares FD, and would be affected by O_NONBLOCK on it.
+ * Returns a descriptor or -1.
+ */
+static int
+reopen_nonblock(int fd)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/dev/fd/%d", fd);
+	return open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
+
+/*
  * Writes PREFIX, TEXT and a newline to FD in one call, if they are taken at
  * once: a terminal that is held by ^S and a pipe that nobody reads are not
  * worth waiting for.  A pipe that can be written takes PIPE_BUF bytes (POSIX),
- * so at most that many are written to anything but a regular file.
+ * so at most that many are written to anything but a regular file; a terminal
+ * may take only one, and ssh may fill either after we looked.
  */
 static void
 write_line(int fd, const char *prefix, const char *text)
 {
 	struct pollfd p = { fd, POLLOUT, 0 };
+	int own = -1;
 	static char newline[] = "\n";
 	struct iovec line[3];
 	struct stat st;
@@ -793,7 +809,10 @@ write_line(int fd, const char *prefix, const char *text)
 	line[1].iov_len = len;
 	line[2].iov_base = newline;
 	line[2].iov_len = 1;
-	(void)!writev(fd, line, 3);
+	if (S_ISFIFO(st.st_mode) || isatty(fd))
+		own = reopen_nonblock(fd);
+	(void)!writev(own != -1 ? own : fd, line, 3);
+	fd_close(&own);
 }
 
 static void
@@ -1663,23 +1682,6 @@ xcalloc(size_t n, size_t size)
 }
 
 /*
- * Duplicates FD for the log.  A pipe is opened again where the system can
- * (Linux), so that our O_NONBLOCK does not affect ssh's descriptor of it.
- */
-static int
-log_dup(int fd)
-{
-	char path[32];
-	struct stat st;
-	int own = -1;
-
-	snprintf(path, sizeof(path), "/dev/fd/%d", fd);
-	if (fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode))
-		own = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
-	return own != -1 ? own : fcntl(fd, F_DUPFD_CLOEXEC, 3);
-}
-
-/*
  * A duplicate of the descriptor of our own output that FILE names, or -1.
  * Opening it by name would fail for a socket (as systemd's) and for a file of
  * another user's.
@@ -1708,7 +1710,7 @@ log_open(const struct settings *set, bool background)
 	else if (set->ntservice)
 		standard = 1;
 	if (standard != -1) {
-		logger.fd = log_dup(standard);
+		logger.fd = fcntl(standard, F_DUPFD_CLOEXEC, 3);
 		if (logger.fd == -1)
 			die("cannot log to descriptor %d: %s", standard,
 			    strerror(errno));

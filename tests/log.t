@@ -425,6 +425,42 @@ exec 8<"$dir/fifo" 9>&-
 is "$(grep -cv '^autossh\(\[[0-9]*\]\)\{0,1\}: ' <&8)" 0 "but it is a line still"
 exec 8<&-
 
+# A terminal that nobody reads: script is stopped.  The last line finds room for
+# a part of itself.
+if script -qec true /dev/null </dev/null >/dev/null 2>&1 &&
+    [ -r "/proc/$$/wchan" ]; then
+	fresh hang
+	start AUTOSSH_DEBUG=1 exec:script -qec "exec $AUTOSSH -M 0 host" \
+	    /dev/null
+	wait_starts 1
+	logging=$(sed -n 's/.*autossh\[\([0-9]*\)\].*/\1/p;q' "$dir/log")
+	kill -STOP "$pid"
+	# autossh_waits: whether it waits for the terminal, twice in half a second
+	autossh_waits() {
+		case $(cat "/proc/$logging/wchan") in
+		*tty* | wait_woken)
+			sleep 0.5
+			grep -qE 'tty|wait_woken' "/proc/$logging/wchan" ;;
+		*) return 1 ;;
+		esac
+	}
+	line=0
+	waits=no
+	while [ "$line" -lt 800 ] && [ "$waits" = no ]; do
+		kill -USR2 "$logging"
+		line=$((line + 1))
+		autossh_waits && waits=yes
+	done
+	is "$waits" no "a terminal that nobody reads: autossh does not wait for it"
+	kill -CONT "$pid"
+	kill -TERM "$logging"
+	wait_exit
+	check "and it shows the lines that went in" \
+	    grep -q "status: " "$dir/out"
+else
+	skip "a terminal that nobody reads" "no script(1) or /proc/PID/wchan here"
+fi
+
 fresh "exit 255; exit 255; exit 5"
 run unset:AUTOSSH_LOGFILE AUTOSSH_GATETIME=0 -M 0 host
 is "$status $(starts) $(cat "$dir/out" "$dir/err")" "1 3 " \
