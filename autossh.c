@@ -4688,19 +4688,24 @@ static bool
 prompt_wants_password(const char *text)
 {
 	static const char *const secret[] = { "password", "pin", NULL };
+	/* to set one, and what is used once */
 	static const char *const other[] = { "new", "old", "current", "retype",
-		"again", "change", "changed", "expired", "one-time", "onetime",
-		"otp", "confirm", NULL };
+		"re-enter", "reenter", "repeat", "again", "change", "changed",
+		"expired", "set", "choose", "confirm", "temporary", "one-time",
+		"one time", "onetime", "otp", "code", "tokencode", "token",
+		NULL };
 	static const char asked_by_ssh[] = "'s password";
+	static const char asked_for[] = "password for ";
 	const char *end = strstr(text, asked_by_ssh);
 
 	if (text_has(text, "passphrase", isalnum) || strchr(text, '?') != NULL)
 		return false;
-	/* user and host may be called "new" or "old" */
+	/* user and host may be called "new" or "old", below too */
 	if (end != NULL && end[strlen(asked_by_ssh)] == '\0' &&
 	    memchr(text, ' ', (size_t)(end - text)) == NULL)
 		return true;
-	if (strncmp(text, "password for ", 13) == 0)
+	if (strncmp(text, asked_for, strlen(asked_for)) == 0 &&
+	    strchr(text + strlen(asked_for), ' ') == NULL)
 		return true;
 	return text_has_any(text, secret) && !text_has_any(text, other);
 }
