@@ -4052,35 +4052,27 @@ conn_is_foreign(const struct conn *c, int diag_fd)
 static void
 conns_make_room(struct test *t)
 {
-	bool foreign[CONNS_MAX], silent[CONNS_MAX];
-	const bool *which = NULL;
-	int i, kept = 0, nforeign = 0, nsilent = 0, drop;
+	enum { SPEAKS, SILENT, FOREIGN } kind[CONNS_MAX], worst = SPEAKS;
+	int i, n, drop, count[] = { 0, 0, 0 };
 	int diag_fd = diag_open();
 
 	for (i = 0; i < t->nconns; i++) {
-		foreign[i] = conn_is_foreign(&t->conns[i], diag_fd);
-		silent[i] = conn_is_silent(&t->conns[i]);
-		nforeign += foreign[i];
-		nsilent += silent[i];
+		kind[i] = conn_is_foreign(&t->conns[i], diag_fd) ? FOREIGN
+			  : conn_is_silent(&t->conns[i])         ? SILENT
+								 : SPEAKS;
+		worst = kind[i] > worst ? kind[i] : worst;
+		count[kind[i]]++;
 	}
 	fd_close(&diag_fd);
-	drop = (t->nconns + 1) / 2;
-	if (nforeign > 0) {
-		which = foreign;
-		drop = nforeign;
-	} else if (nsilent > 0) {
-		which = silent;
-		drop = (nsilent + 1) / 2;
-	}
-	for (i = 0; i < t->nconns; i++) {
-		if (drop > 0 && (which == NULL || which[i])) {
+	drop = worst == FOREIGN ? count[worst] : (count[worst] + 1) / 2;
+	n = t->nconns;
+	t->nconns = 0;
+	for (i = 0; i < n; i++) {
+		if (kind[i] == worst && drop-- > 0)
 			fd_close(&t->conns[i].fd);
-			drop--;
-		} else {
-			t->conns[kept++] = t->conns[i];
-		}
+		else
+			t->conns[t->nconns++] = t->conns[i];
 	}
-	t->nconns = kept;
 }
 
 /*
