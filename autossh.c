@@ -3970,26 +3970,22 @@ conn_drop(struct test *t, int i)
 	    (size_t)(t->nconns - i) * sizeof(t->conns[0])); /* by age */
 }
 
-/*
- * Reads connection I.  EV_TEST_FAILED: what came is not our line.
- * EV_TEST_REFUSED: it was closed before the whole line had come.
- */
-static enum event
-conn_read(struct test *t, int i)
+/* Reads connection C.  Returns NULL, or why it cannot bring the line. */
+static const char *
+conn_read(const struct test *t, struct conn *c)
 {
-	struct conn *c = &t->conns[i];
 	char bytes[sizeof(t->line)];
 	ssize_t n = read(c->fd, bytes, sizeof(bytes));
 
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
-		return EV_NONE;
+		return NULL;
 	if (n <= 0)
-		return EV_TEST_REFUSED;
+		return "the connection was closed before the test message";
 	n = line_match(t->line, t->len, c->matched, bytes, (size_t)n);
 	if (n == -1)
-		return EV_TEST_FAILED;
+		return "received something other than the test message";
 	c->matched = (size_t)n;
-	return c->matched == t->len ? EV_TEST_PASSED : EV_NONE;
+	return NULL;
 }
 
 /*
@@ -4000,22 +3996,21 @@ conn_read(struct test *t, int i)
 static enum event
 conns_read(struct test *t, const struct waitset *set, bool echo, int64_t now)
 {
-	enum event event;
+	const char *wrong;
+	struct conn *c;
 	int i;
 
 	for (i = t->nconns - 1; i >= 0; i--) {
+		c = &t->conns[i];
 		/* what has come counts, even if we are late to see it */
-		event = waitset_ready(set, t->conns[i].fd) ? conn_read(t, i)
-							   : EV_NONE;
-		if (event == EV_TEST_PASSED)
-			return event;
-		if (event == EV_NONE && now < t->conns[i].deadline)
+		wrong = waitset_ready(set, c->fd) ? conn_read(t, c) : NULL;
+		if (c->matched == t->len)
+			return EV_TEST_PASSED;
+		if (wrong == NULL && now < c->deadline)
 			continue;
-		log_msg(echo ? test_log_level(t) : LOG_DEBUG,
-		    event == EV_NONE ? "timeout waiting for the test message"
-		    : event == EV_TEST_REFUSED
-			? "the connection was closed before the test message"
-			: "received something other than the test message");
+		log_msg(echo ? test_log_level(t) : LOG_DEBUG, "%s",
+		    wrong != NULL ? wrong
+				  : "timeout waiting for the test message");
 		conn_drop(t, i);
 		if (echo)
 			return EV_TEST_FAILED;
