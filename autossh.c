@@ -174,7 +174,6 @@ enum event {
 	EV_TEST_PASSED,
 	EV_TEST_FAILED,
 	EV_TEST_REFUSED,    /* the server refused it, so it is alive */
-	EV_TEST_VOID,       /* no result; never leaves the monitor */
 	EV_NO_LOGIN,        /* ssh has not logged in in time */
 	EV_UNANSWERED,      /* a server's prompt cannot be answered */
 	EV_REJECTED,        /* the answer was wrong */
@@ -4192,9 +4191,8 @@ monitor_test_now(struct monitor *m, int64_t now)
 }
 
 /*
- * With private sockets, sees whether a test can tell anything.  EV_NONE: it
- * can.  EV_TEST_FAILED: ssh has not logged in.  EV_TEST_VOID: something has
- * removed the sockets.
+ * With private sockets, sees whether a test can tell anything: not if ssh has
+ * not logged in (EV_TEST_FAILED), or if the sockets have been removed.
  */
 static enum event
 monitor_check_sockets(struct monitor *m)
@@ -4213,7 +4211,7 @@ monitor_check_sockets(struct monitor *m)
 		    "tests of this ssh",
 		    private_dir.path);
 	m->removed = m->warned_removed = true;
-	return EV_TEST_VOID;
+	return EV_NONE;
 }
 
 /* Begins the test that is due. */
@@ -4242,7 +4240,7 @@ monitor_begin(struct monitor *m, int64_t now)
 	t->deadline = now + t->timeout_ms * (m->forwards.echo ? 2 : 1);
 	if (m->forwards.auto_port)
 		event = monitor_check_sockets(m);
-	if (event == EV_NONE)
+	if (event == EV_NONE && !m->removed)
 		event = test_begin(t, &m->forwards, m->message);
 	return event;
 }
@@ -4309,9 +4307,6 @@ monitor_end(struct monitor *m, enum event event, int64_t now)
 		monitor_passed(m, now);
 	} else if (event == EV_TEST_REFUSED) {
 		event = monitor_refused(m, now) ? event : EV_NONE;
-	} else if (event == EV_TEST_VOID) {
-		sc->next_due = sc->again_due = NEVER;
-		event = EV_NONE;
 	} else if (no_failure) {
 		m->refused = false;
 		sc->probe_gap += sc->probe_gap / 2; /* probes grow rarer */

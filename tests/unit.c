@@ -1746,8 +1746,6 @@ test_monitor_end(void)
 		    0 },
 		{ "a refusal with a terminal", true, true, true, false, false,
 		    EV_TEST_REFUSED, EV_TEST_REFUSED, NEVER, 1, 0 },
-		{ "the sockets were removed", true, false, false, true, false,
-		    EV_TEST_VOID, EV_NONE, NEVER, 0, 0 },
 	};
 	struct monitor m;
 	size_t i;
@@ -1908,7 +1906,10 @@ test_monitor_removed(void)
 	logger.level = LOG_ERR;
 	monitor_example(&m, true);
 	ok(monitor_awaits_login(&m), "ssh has not logged in yet");
-	is_int(monitor_check_sockets(&m), EV_TEST_VOID, "no sockets, no test");
+	m.schedule.next_due = 70000;
+	is_int(monitor_begin(&m, 70000), EV_NONE, "no sockets, no result");
+	is_int(m.test.phase, TEST_NONE, "and no test");
+	is_int(m.schedule.next_due, NEVER, "nor any other");
 	ok(!monitor_awaits_login(&m), "whether ssh has logged in is unknown");
 	monitor_start(&m, 2000);
 	ok(monitor_awaits_login(&m), "the next ssh has to log in");
