@@ -4298,16 +4298,13 @@ static enum event
 monitor_end(struct monitor *m, enum event event, int64_t now)
 {
 	struct schedule *sc = &m->schedule;
-	bool probe = m->test.probe;
-	bool no_failure = test_is_harmless(&m->test);
 
-	test_close(&m->test);
-	sc->next_due = probe ? sc->first_due : now + m->timing->poll_ms;
+	sc->next_due = m->test.probe ? sc->first_due : now + m->timing->poll_ms;
 	if (event == EV_TEST_PASSED) {
 		monitor_passed(m, now);
 	} else if (event == EV_TEST_REFUSED) {
 		event = monitor_refused(m, now) ? event : EV_NONE;
-	} else if (no_failure) {
+	} else if (test_is_harmless(&m->test)) {
 		m->refused = false;
 		sc->probe_gap += sc->probe_gap / 2; /* probes grow rarer */
 		sc->next_due = earlier(now + sc->probe_gap, sc->first_due);
@@ -4319,6 +4316,7 @@ monitor_end(struct monitor *m, enum event event, int64_t now)
 	}
 	sc->next_due = earlier(sc->next_due, sc->again_due);
 	sc->again_due = NEVER;
+	test_close(&m->test);
 	return event;
 }
 
