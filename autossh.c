@@ -5515,7 +5515,6 @@ struct ssh_stderr {
 	int read_fd, write_fd; /* -1: ssh has the caller's */
 	char line[STDERR_LINE_MAX];
 	size_t len;
-	bool cut; /* the rest of this line is ignored */
 
 	/* of this ssh */
 	char monitor_port[8];       /* on the server, or "" */
@@ -5641,7 +5640,6 @@ ssh_stderr_end_line(struct ssh_stderr *y, int64_t now)
 	while (y->len > 0 && strchr("\r ", y->line[y->len - 1]) != NULL)
 		y->len--;
 	y->line[y->len] = '\0';
-	y->cut = false;
 	if (y->len == 0)
 		return;
 	y->len = 0;
@@ -5674,10 +5672,8 @@ ssh_stderr_take(struct ssh_stderr *y, const char *bytes, size_t n, int64_t now)
 	for (i = 0; i < n; i++) {
 		if (bytes[i] == '\n')
 			ssh_stderr_end_line(y, now);
-		else if (y->len < sizeof(y->line) - 1 && !y->cut)
+		else if (y->len < sizeof(y->line) - 1) /* or it is cut */
 			y->line[y->len++] = bytes[i] == '\0' ? '?' : bytes[i];
-		else
-			y->cut = true;
 	}
 }
 
