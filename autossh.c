@@ -5506,6 +5506,7 @@ enum stderr_kind {
 	STDERR_OTHER,
 	STDERR_VERBOSE, /* of -v */
 	STDERR_NOTICE,  /* no reason for anything */
+	STDERR_FORWARD, /* a forwarding could not be set up */
 	STDERR_TELLING, /* names a cause that can be fixed */
 	STDERR_CLOSED   /* the server hung up before the login */
 };
@@ -5569,6 +5570,9 @@ stderr_classify(const char *line)
 		{ "debug3: ", true, STDERR_VERBOSE },
 		{ "Warning: Permanently added ", true, STDERR_NOTICE },
 		{ "** ", true, STDERR_NOTICE }, /* key exchange, OpenSSH 10 */
+		{ "remote port forwarding failed for listen", false,
+		    STDERR_FORWARD },
+		{ "Could not request local forwarding", false, STDERR_FORWARD },
 		{ "Permission denied (", false, STDERR_TELLING },
 		{ "Too many authentication failures", false, STDERR_TELLING },
 		{ "Host key verification failed", false, STDERR_TELLING },
@@ -5588,15 +5592,6 @@ stderr_classify(const char *line)
 			return table[i].kind;
 	}
 	return STDERR_OTHER;
-}
-
-/* Whether LINE says that a forwarding could not be set up (ssh.c). */
-static bool
-line_tells_forward_failure(const char *line)
-{
-	return strstr(line, "remote port forwarding failed for listen") !=
-		   NULL ||
-	       strstr(line, "Could not request local forwarding") != NULL;
 }
 
 /* Begins to count anew, and logs how many lines were too many. */
@@ -5652,7 +5647,7 @@ ssh_stderr_end_line(struct ssh_stderr *y, int64_t now)
 	memcpy(y->last, line, sizeof(y->last));
 	y->last_own = own;
 	y->last_at = now;
-	if (line_tells_forward_failure(line) && !of_monitor)
+	if (kind == STDERR_FORWARD && !of_monitor)
 		y->forward_failed = true;
 	/* the reason, not the end of the connection that followed from it */
 	if (kind == STDERR_NOTICE ||
