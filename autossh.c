@@ -2144,29 +2144,25 @@ cmdline_note_config(struct cmdline *c, const char *text)
 {
 	char value[16];
 
-	if (option_sets(text, "AddressFamily", value)) {
-		if (!c->family_known)
-			c->ipv6 = strcasecmp(value, "inet6") == 0;
+	if (option_sets(text, "AddressFamily", value) && !c->family_known) {
 		c->family_known = true;
-	} else if (option_sets(text, "SessionType", value)) {
-		if (!c->session_known && strcasecmp(value, "none") == 0)
-			c->no_command = true;
-		if (!c->session_known && strcasecmp(value, "subsystem") == 0)
-			c->subsystem = true;
+		c->ipv6 = strcasecmp(value, "inet6") == 0;
+	} else if (option_sets(text, "SessionType", value) &&
+		   !c->session_known) {
 		c->session_known = true;
-	} else if (option_sets(text, "BatchMode", value)) {
-		if (!c->batch_known)
-			c->batch_mode = option_is_yes(value);
+		c->no_command |= strcasecmp(value, "none") == 0;
+		c->subsystem |= strcasecmp(value, "subsystem") == 0;
+	} else if (option_sets(text, "BatchMode", value) && !c->batch_known) {
 		c->batch_known = true;
-	} else if (option_sets(text, "ClearAllForwardings", value)) {
-		if (!c->clear_known)
-			c->no_forwardings = option_is_yes(value);
+		c->batch_mode = option_is_yes(value);
+	} else if (option_sets(text, "ClearAllForwardings", value) &&
+		   !c->clear_known) {
 		c->clear_known = true;
-	} else if (option_sets(text, "RequestTTY", value)) {
-		if (!c->tty_known)
-			c->tty = option_is_yes(value) ||
-				 strcasecmp(value, "force") == 0;
+		c->no_forwardings = option_is_yes(value);
+	} else if (option_sets(text, "RequestTTY", value) && !c->tty_known) {
 		c->tty_known = true;
+		c->tty =
+		    option_is_yes(value) || strcasecmp(value, "force") == 0;
 	}
 }
 
