@@ -2946,73 +2946,52 @@ private_remove(void)
 }
 
 /*
- * Whether the private directory can be made in BASE: writes the resolved path
- * into DIR and returns NULL, or returns what is wrong.
+ * Makes the private directory in BASE.  DRY_RUN: only sees whether it could be
+ * made.  Returns NULL, or what is wrong.
  */
 static const char *
-private_base_error(const char *base, char dir[PATH_MAX])
+private_make(const char *base, bool dry_run)
 {
+	const char *error = NULL;
+	char dir[PATH_MAX];
+
 	if (base[0] != '/')
 		return "not an absolute path";
 	if (realpath(base, dir) == NULL)
 		return strerror(errno);
-	if (strlen(dir) + sizeof("/autossh-XXXXXX") > sizeof(private_dir.path))
+	if (snprintf(private_dir.path, sizeof(private_dir.path),
+		"%s/autossh-XXXXXX", dir) >= (int)sizeof(private_dir.path))
 		return "its path is too long for a socket";
 	/* ssh expands or ends a forwarding's path at these */
 	if (strpbrk(dir, "%:$\\") != NULL)
 		return "its path contains %, :, $ or \\";
 	if (!path_is_safe(dir))
 		return "other users could replace what is in it";
-	return NULL;
-}
-
-/* DIR is short enough: private_base_error() has seen to it. */
-static void
-private_set_path(const char *dir)
-{
-	snprintf(private_dir.path, sizeof(private_dir.path),
-	    "%s/autossh-XXXXXX", dir);
-}
-
-/* Makes the private directory in DIR.  Returns false with errno set. */
-static bool
-private_make(const char *dir)
-{
-	int saved;
-
-	private_set_path(dir);
+	if (dry_run)
+		return access(dir, W_OK | X_OK) == 0 ? NULL : strerror(errno);
 	if (mkdtemp(private_dir.path) == NULL)
-		return false;
+		return strerror(errno);
 	if (chmod(private_dir.path, S_IRWXU) == 0) /* despite the umask */
 		private_dir.fd = open(private_dir.path,
 		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (private_dir.fd != -1)
-		return true;
-	saved = errno;
-	(void)rmdir(private_dir.path);
-	errno = saved;
-	return false;
-}
-
-/* Whether it could be made in DIR; else errno is set. */
-static bool
-private_could_make(const char *dir)
-{
-	private_set_path(dir);
-	return access(dir, W_OK | X_OK) == 0;
+	if (private_dir.fd == -1) {
+		error = strerror(errno);
+		(void)rmdir(private_dir.path);
+	}
+	return error;
 }
 
 /*
- * Tries the directories that are safe, in turn, until MAKE succeeds in one.
- * Returns false, with WHY not for each of them.
+ * Makes the private directory in the first of some directories that is safe
+ * and allows it.  Returns false, with WHY not for each of them.
  */
 static bool
-private_find(bool (*make)(const char *dir), char *why, size_t size)
+private_find(bool dry_run, char *why, size_t size)
 {
 	/* not XDG_RUNTIME_DIR, which is removed when its user logs out */
 	const char *bases[] = { "/tmp", getenv("TMPDIR"), "/var/tmp",
 		"/dev/shm" };
-	char dir[PATH_MAX], shown[VALUE_SHOWN + 4];
+	char shown[VALUE_SHOWN + 4];
 	const char *error;
 	size_t i, len = 0;
 
@@ -3020,12 +2999,11 @@ private_find(bool (*make)(const char *dir), char *why, size_t size)
 	for (i = 0; i < COUNT(bases) && len < size; i++) {
 		if (bases[i] == NULL)
 			continue;
-		error = private_base_error(bases[i], dir);
-		if (error == NULL && make(dir))
+		error = private_make(bases[i], dry_run);
+		if (error == NULL)
 			return true;
 		len += (size_t)snprintf(why + len, size - len, "%s%s: %s",
-		    len == 0 ? "" : "; ", quote(bases[i], shown),
-		    error != NULL ? error : strerror(errno));
+		    len == 0 ? "" : "; ", quote(bases[i], shown), error);
 	}
 	return false;
 }
@@ -6625,7 +6603,7 @@ private_setup(struct supervisor *s, char *why, size_t size)
 		(private_has(PRIVATE_SOCKET) && private_has(PRIVATE_LINK))))
 		return true;
 	private_remove();
-	if (!private_find(private_make, why, size))
+	if (!private_find(false, why, size))
 		return false;
 	if ((!m->forwards.auto_port || monitor_bind(m)) &&
 	    (!askpass_enabled(a) || askpass_bind(a, s->self)))
@@ -7439,7 +7417,7 @@ main_dry_run(struct supervisor *s)
 	main_check_start(s);
 	if (supervised &&
 	    (f->auto_port || askpass_enabled(&s->askpass_server)) &&
-	    !private_find(private_could_make, why, sizeof(why)))
+	    !private_find(true, why, sizeof(why)))
 		die("cannot make private sockets: %s", why);
 	if (supervised && f->auto_port) {
 		private_address(&f->send_to, PRIVATE_CONNECT);
