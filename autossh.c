@@ -280,6 +280,18 @@ fd_cloexec_nonblock(int fd)
 	return fd;
 }
 
+/* Closes *FD if it is open, and marks it closed.  Keeps errno. */
+static void
+fd_close(int *fd)
+{
+	int saved = errno;
+
+	if (*fd != -1)
+		close(*fd);
+	*fd = -1;
+	errno = saved;
+}
+
 /*
  * pipe_open(), socket_open() and socket_accept() are pipe(2), socket(2) and
  * accept(2) with descriptors that are close-on-exec and non-blocking.
@@ -434,13 +446,8 @@ route_open(void)
 	groups.nl_family = AF_NETLINK;
 	groups.nl_groups =
 	    RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR;
-	if (bind(fd, (struct sockaddr *)&groups, sizeof(groups)) == -1) {
-		int saved = errno;
-
-		close(fd);
-		errno = saved;
-		return -1;
-	}
+	if (bind(fd, (struct sockaddr *)&groups, sizeof(groups)) == -1)
+		fd_close(&fd);
 	return fd;
 }
 
@@ -749,18 +756,6 @@ static int64_t
 earlier(int64_t a, int64_t b)
 {
 	return a < b ? a : b;
-}
-
-/* Closes *FD if it is open, and marks it closed.  Keeps errno. */
-static void
-fd_close(int *fd)
-{
-	int saved = errno;
-
-	if (*fd != -1)
-		close(*fd);
-	*fd = -1;
-	errno = saved;
 }
 
 /*
