@@ -3200,47 +3200,41 @@ struct network {
 	int64_t event_ms;     /* EV_RESUMED: how long the suspend was */
 };
 
+/* Sets *A to the address SA.  Returns false if it is none of IP, or NULL. */
+static bool
+ifaddress_set(struct ifaddress *a, const struct sockaddr *sa)
+{
+	size_t at = offsetof(struct sockaddr_in, sin_addr);
+	size_t len = sizeof(struct in_addr);
+
+	if (sa == NULL ||
+	    (sa->sa_family != AF_INET && sa->sa_family != AF_INET6))
+		return false;
+	if (sa->sa_family == AF_INET6) {
+		at = offsetof(struct sockaddr_in6, sin6_addr);
+		len = sizeof(struct in6_addr);
+	}
+	memset(a, 0, sizeof(*a));
+	a->family = (uint8_t)sa->sa_family;
+	memcpy(a->bytes, (const char *)sa + at, len);
+	return true;
+}
+
 /*
- * Whether SA, of an interface with FLAGS (IFF_), connects this host to others:
+ * Whether A, of an interface with FLAGS (IFF_), connects this host to others:
  * neither loopback nor link-local, of an interface that is up and has a link.
  */
 static bool
-ifaddress_usable(const struct sockaddr *sa, unsigned int flags)
+ifaddress_usable(const struct ifaddress *a, unsigned int flags)
 {
 	const unsigned int up = IFF_UP | IFF_RUNNING;
-	struct sockaddr_in6 in6;
-	struct sockaddr_in in;
+	const uint8_t *b = a->bytes;
 
-	if (sa == NULL || (flags & (up | IFF_LOOPBACK)) != up)
+	if ((flags & (up | IFF_LOOPBACK)) != up)
 		return false;
-	switch (sa->sa_family) {
-	case AF_INET:
-		memcpy(&in, sa, sizeof(in));
-		return ntohl(in.sin_addr.s_addr) >> 16 != 0xa9fe; /* 169.254 */
-	case AF_INET6:
-		memcpy(&in6, sa, sizeof(in6));
-		return !IN6_IS_ADDR_LINKLOCAL(&in6.sin6_addr);
-	default:
-		return false;
-	}
-}
-
-/* Sets *A to the address SA, of AF_INET or AF_INET6. */
-static void
-ifaddress_set(struct ifaddress *a, const struct sockaddr *sa)
-{
-	struct sockaddr_in6 in6;
-	struct sockaddr_in in;
-
-	memset(a, 0, sizeof(*a));
-	a->family = (uint8_t)sa->sa_family;
-	if (sa->sa_family == AF_INET) {
-		memcpy(&in, sa, sizeof(in));
-		memcpy(a->bytes, &in.sin_addr, sizeof(in.sin_addr));
-	} else {
-		memcpy(&in6, sa, sizeof(in6));
-		memcpy(a->bytes, &in6.sin6_addr, sizeof(in6.sin6_addr));
-	}
+	if (a->family == AF_INET)
+		return b[0] != 169 || b[1] != 254;
+	return b[0] != 0xfe || (b[1] & 0xc0) != 0x80; /* fe80::/10 */
 }
 
 /*
@@ -3282,9 +3276,10 @@ ifaddress_list(struct ifaddress **list)
 	*list = calloc(n, sizeof(**list));
 	n = 0;
 	for (i = all; i != NULL && *list != NULL; i = i->ifa_next) {
-		if (ifaddress_usable(i->ifa_addr, i->ifa_flags) &&
+		if (ifaddress_set(*list + n, i->ifa_addr) &&
+		    ifaddress_usable(*list + n, i->ifa_flags) &&
 		    ifaddress_checked(i->ifa_addr))
-			ifaddress_set(*list + n++, i->ifa_addr);
+			n++;
 	}
 	freeifaddrs(all);
 	return *list == NULL ? -1 : (ssize_t)n;

@@ -1347,14 +1347,15 @@ test_ifaddress_usable(void)
 		/* no address of a network, as AF_PACKET */
 		{ "other", IFF_UP | IFF_RUNNING, false },
 	};
+	struct ifaddress ifa;
 	struct address a;
 	size_t i;
 
 	for (i = 0; i < COUNT(table); i++)
-		is_int(ifaddress_usable(
-			   sockaddr_of(table[i].text, &a), table[i].flags),
+		is_int(ifaddress_set(&ifa, sockaddr_of(table[i].text, &a)) &&
+			   ifaddress_usable(&ifa, table[i].flags),
 		    table[i].want, table[i].text);
-	is_int(ifaddress_usable(NULL, IFF_UP | IFF_RUNNING), false,
+	is_int(ifaddress_set(&ifa, NULL), false,
 	    "an interface without an address");
 }
 
