@@ -4896,15 +4896,14 @@ request_end_command(struct request *request)
 }
 
 static void
-request_drop(struct askpass_server *a, int i)
+request_drop(struct askpass_server *a, struct request *request)
 {
-	struct request *request = &a->requests[i];
+	const struct request *end = a->requests + a->nrequests--;
 
 	request_end_command(request);
 	fd_close(&request->fd);
-	a->nrequests--;
 	memmove(request, request + 1,
-	    (size_t)(a->nrequests - i) * sizeof(*request));
+	    (size_t)(end - request - 1) * sizeof(*request));
 }
 
 /* Child PID has been reaped with wait status STATUS. */
@@ -4929,7 +4928,7 @@ askpass_reaped(struct askpass_server *a, pid_t pid, int status)
 static void
 askpass_reset(struct askpass_server *a, int64_t now)
 {
-	const struct request *request;
+	struct request *request;
 	int i;
 
 	for (i = 0; i < COMMANDS_MAX; i++)
@@ -4940,7 +4939,7 @@ askpass_reset(struct askpass_server *a, int64_t now)
 		    prompt_is_remote(request->kind) &&
 		    request->asked_by != a->ssh)
 			process_signal(request->asked_by, SIGTERM);
-		request_drop(a, a->nrequests - 1);
+		request_drop(a, request);
 	}
 	a->nanswers = 0;
 	a->answered_at = a->server_answered_at = 0;
@@ -4972,7 +4971,7 @@ askpass_room(struct askpass_server *a)
 		return true;
 	for (i = 0; i < a->nrequests; i++) {
 		if (a->requests[i].phase == REQUEST_READING) {
-			request_drop(a, i);
+			request_drop(a, &a->requests[i]);
 			return true;
 		}
 	}
@@ -5085,9 +5084,9 @@ request_shows_rejection(
 
 /* Sends ANSWER and remembers that it was given. */
 static void
-request_answer(struct askpass_server *a, int i, const char *answer, int64_t now)
+request_answer(struct askpass_server *a, struct request *request,
+    const char *answer, int64_t now)
 {
-	const struct request *request = &a->requests[i];
 	bool remote = request->kind == PROMPT_PASSWORD;
 
 	a->answers[a->nanswers++] = request_hash(request);
@@ -5100,7 +5099,7 @@ request_answer(struct askpass_server *a, int i, const char *answer, int64_t now)
 	a->use.jump = request->asked_by != a->ssh;
 	memcpy(a->use.server, request->server, sizeof(a->use.server));
 	(void)send(request->fd, answer, secret_length(answer), MSG_NOSIGNAL);
-	request_drop(a, i);
+	request_drop(a, request);
 }
 
 /*
@@ -5108,9 +5107,9 @@ request_answer(struct askpass_server *a, int i, const char *answer, int64_t now)
  * server: such a prompt stays open until ssh has been ended.
  */
 __attribute__((format(printf, 3, 4))) static enum event
-request_refuse(struct askpass_server *a, int i, const char *format, ...)
+request_refuse(
+    struct askpass_server *a, struct request *request, const char *format, ...)
 {
-	struct request *request = &a->requests[i];
 	bool remote = prompt_is_remote(request->kind);
 	char why[TEXT_MAX];
 	va_list ap;
@@ -5123,7 +5122,7 @@ request_refuse(struct askpass_server *a, int i, const char *format, ...)
 	    "ssh asks \"%.*s\": not answered: %s%s", PROMPT_SHOWN,
 	    request->text + request->prompt, why, remote ? "; ending ssh" : "");
 	if (!remote) {
-		request_drop(a, i);
+		request_drop(a, request);
 		return EV_NONE;
 	}
 	request_end_command(request);
@@ -5181,23 +5180,23 @@ command_start(struct askpass_server *a, struct request *request, int64_t now)
 
 /* Refuses the request of a command that printed nothing, once it has exited. */
 static enum event
-command_failed(struct askpass_server *a, int i)
+command_failed(struct askpass_server *a, struct request *request)
 {
-	const struct secret_command *c = a->requests[i].command;
+	const struct secret_command *c = request->command;
 	bool killed = WIFSIGNALED(c->status);
 
 	if (!c->exited)
 		return EV_NONE;
-	return request_refuse(a, i, "the command printed nothing: %s %d",
+	return request_refuse(a, request, "the command printed nothing: %s %d",
 	    killed ? "signal" : "exit status",
 	    killed ? WTERMSIG(c->status) : WEXITSTATUS(c->status));
 }
 
 /* Reads what the command prints, up to the end of its first line. */
 static enum event
-command_read(struct askpass_server *a, int i, int64_t now)
+command_read(struct askpass_server *a, struct request *request, int64_t now)
 {
-	struct secret_command *c = a->requests[i].command;
+	struct secret_command *c = request->command;
 	ssize_t n = read(
 	    c->fd, secrets->used + secrets->nused, SECRET_MAX - secrets->nused);
 	size_t len;
@@ -5210,39 +5209,39 @@ command_read(struct askpass_server *a, int i, int64_t now)
 	len = secret_length(secrets->used);
 	if (len == SECRET_MAX)
 		return request_refuse(
-		    a, i, "the command's first line is too long");
+		    a, request, "the command's first line is too long");
 	if (n > 0 && len == secrets->nused)
 		return EV_NONE; /* there is more to come */
 	if (n > 0 && secrets->used[len] == '\0')
 		return request_refuse(
-		    a, i, "the command's first line holds a NUL byte");
+		    a, request, "the command's first line holds a NUL byte");
 	if (n > 0 && len == 0)
 		return request_refuse(
-		    a, i, "the command's first line is empty");
+		    a, request, "the command's first line is empty");
 	if (len == 0) {
 		fd_close(&c->fd);
-		return command_failed(a, i);
+		return command_failed(a, request);
 	}
-	request_answer(a, i, secrets->used, now);
+	request_answer(a, request, secrets->used, now);
 	return EV_NONE;
 }
 
 /* Follows the command that is to answer a request. */
 static enum event
-command_run(
-    struct askpass_server *a, const struct waitset *set, int i, int64_t now)
+command_run(struct askpass_server *a, const struct waitset *set,
+    struct request *request, int64_t now)
 {
-	struct secret_command *c = a->requests[i].command;
+	struct secret_command *c = request->command;
 
 	if (c->fd != -1 && waitset_ready(set, c->fd))
-		return command_read(a, i, now);
+		return command_read(a, request, now);
 	if (c->fd == -1 && c->exited)
-		return command_failed(a, i);
+		return command_failed(a, request);
 	if (now < c->deadline)
 		return EV_NONE;
 	command_end(c, now);
-	return request_refuse(
-	    a, i, "the command took longer than %d s", COMMAND_WAIT_MS / 1000);
+	return request_refuse(a, request, "the command took longer than %d s",
+	    COMMAND_WAIT_MS / 1000);
 }
 
 /* Whether a command may still print.  The next one waits: it has one buffer. */
@@ -5260,7 +5259,7 @@ command_prints(const struct askpass_server *a)
 
 /* Answers a prompt that may be answered, now or when a command has done so. */
 static enum event
-askpass_get(struct askpass_server *a, int i, int64_t now)
+askpass_get(struct askpass_server *a, struct request *request, int64_t now)
 {
 	const char *wrong = NULL;
 
@@ -5269,24 +5268,24 @@ askpass_get(struct askpass_server *a, int i, int64_t now)
 		break;
 	case PASSPHRASE_ASK:
 	case PASSPHRASE_FD:
-		request_answer(a, i, secrets->kept, now);
+		request_answer(a, request, secrets->kept, now);
 		break;
 	case PASSPHRASE_FILE:
 		wrong = passphrase_file(a->from->argument);
 		if (wrong == NULL)
-			request_answer(a, i, secrets->used, now);
+			request_answer(a, request, secrets->used, now);
 		explicit_bzero(secrets->used, sizeof(secrets->used));
 		if (wrong != NULL)
-			return request_refuse(a, i,
+			return request_refuse(a, request,
 			    "AUTOSSH_PASSPHRASE=file:%s: %s", a->from->argument,
 			    wrong);
 		break;
 	case PASSPHRASE_EXEC:
 		if (!command_prints(a))
-			wrong = command_start(a, &a->requests[i], now);
+			wrong = command_start(a, request, now);
 		if (wrong != NULL)
 			return request_refuse(
-			    a, i, "cannot run the command: %s", wrong);
+			    a, request, "cannot run the command: %s", wrong);
 		break;
 	}
 	return EV_NONE;
@@ -5294,56 +5293,54 @@ askpass_get(struct askpass_server *a, int i, int64_t now)
 
 /* Answers or refuses a complete request. */
 static enum event
-request_handle(struct askpass_server *a, int i, int64_t now)
+request_handle(struct askpass_server *a, struct request *request, int64_t now)
 {
-	struct request *request = &a->requests[i];
 	bool jump = request->asked_by != a->ssh;
 	const char *wrong = NULL;
 
 	if (request->kind == PROMPT_NOTICE) {
 		log_msg(LOG_INFO, "ssh says: %.*s", PROMPT_SHOWN,
 		    request->text + request->prompt);
-		request_drop(a, i);
+		request_drop(a, request);
 		return EV_NONE;
 	}
 	if (request->kind == PROMPT_LOCAL)
-		return request_refuse(a, i,
+		return request_refuse(a, request,
 		    "autossh answers only for a passphrase, password or PIN; "
 		    "run ssh once by hand, without autossh");
 	if (request->kind == PROMPT_SERVER)
 		return request_refuse(
-		    a, i, "only passwords and PINs are sent to a server");
+		    a, request, "only passwords and PINs are sent to a server");
 	/* a command is told the prompt, and decides for itself */
 	if (a->from->source != PASSPHRASE_EXEC)
 		wrong = secret_use_refusal(
 		    &a->use, request->kind, request->server, jump);
 	if (wrong != NULL)
-		return request_refuse(a, i, "%s", wrong);
+		return request_refuse(a, request, "%s", wrong);
 	if (request_shows_rejection(a, request)) {
 		request->phase = REQUEST_HELD;
 		return EV_REJECTED;
 	}
-	return askpass_get(a, i, now);
+	return askpass_get(a, request, now);
 }
 
 /* Handles what a client or its command sends, its end, and its timeout. */
 static enum event
-request_run(
-    struct askpass_server *a, const struct waitset *set, int i, int64_t now)
+request_run(struct askpass_server *a, const struct waitset *set,
+    struct request *request, int64_t now)
 {
-	struct request *request = &a->requests[i];
 	short ready = waitset_ready(set, request->fd);
 
 	if (request->phase == REQUEST_READING) {
 		if ((ready && !request_read(request)) ||
 		    now >= request->deadline)
-			request_drop(a, i);
+			request_drop(a, request);
 	} else if (ready) { /* its ssh has gone */
 		if (request->phase == REQUEST_COMMAND)
 			command_end(request->command, now);
-		request_drop(a, i);
+		request_drop(a, request);
 	} else if (request->phase == REQUEST_COMMAND) {
-		return command_run(a, set, i, now);
+		return command_run(a, set, request, now);
 	}
 	return EV_NONE;
 }
@@ -5383,13 +5380,13 @@ askpass_run(struct askpass_server *a, const struct waitset *set, int64_t now)
 	int i;
 
 	for (i = a->nrequests - 1; i >= 0; i--) {
-		ev = request_run(a, set, i, now);
+		ev = request_run(a, set, &a->requests[i], now);
 		event = ev > event ? ev : event;
 	}
 	for (i = a->nrequests - 1; i >= 0; i--) {
 		if (a->requests[i].phase != REQUEST_COMPLETE)
 			continue;
-		ev = request_handle(a, i, now);
+		ev = request_handle(a, &a->requests[i], now);
 		event = ev > event ? ev : event;
 	}
 	commands_run(a, now);
