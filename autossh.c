@@ -1741,52 +1741,50 @@ static const struct setting {
 	const char *name;
 	enum setting_kind kind;
 	int64_t min, max;
-	int64_t number;   /* default of a number */
-	const char *text; /* default of a text or port */
+	const char *text; /* the default, or NULL */
 	size_t offset;    /* in struct settings, of the type of its kind */
 	const char *default_text; /* the default, for people */
 	const char *help;
 } settings_table[] = {
 #define AT(member) offsetof(struct settings, member)
-	{ "AUTOSSH_DEBUG", SETTING_FLAG, 0, 0, 0, NULL, AT(debug), "unset",
+	{ "AUTOSSH_DEBUG", SETTING_FLAG, 0, 0, NULL, AT(debug), "unset",
 	    "if set: log level 7, and log to stderr as well" },
-	{ "AUTOSSH_FIRST_POLL", SETTING_NUMBER, 1, SECONDS_MAX, -1, NULL,
+	{ "AUTOSSH_FIRST_POLL", SETTING_NUMBER, 1, SECONDS_MAX, NULL,
 	    AT(first_poll), "AUTOSSH_POLL",
 	    "seconds from the start of ssh to its first regular test" },
-	{ "AUTOSSH_GATETIME", SETTING_NUMBER, 0, SECONDS_MAX, 30, NULL,
+	{ "AUTOSSH_GATETIME", SETTING_NUMBER, 0, SECONDS_MAX, "30",
 	    AT(gatetime), "30; with -f always 0",
 	    "give up if the first ssh fails within this many seconds; 0: "
 	    "never" },
-	{ "AUTOSSH_LOGFILE", SETTING_TEXT, 1, PATH_MAX - 1, 0, NULL,
-	    AT(logfile), "unset: syslog", "file to append the log to" },
-	{ "AUTOSSH_LOGLEVEL", SETTING_NUMBER, LOG_EMERG, LOG_DEBUG, LOG_INFO,
-	    NULL, AT(loglevel), "6", "log level, as syslog's" },
-	{ "AUTOSSH_MAXLIFETIME", SETTING_NUMBER, 0, SECONDS_MAX, 0, NULL,
+	{ "AUTOSSH_LOGFILE", SETTING_TEXT, 1, PATH_MAX - 1, NULL, AT(logfile),
+	    "unset: syslog", "file to append the log to" },
+	{ "AUTOSSH_LOGLEVEL", SETTING_NUMBER, LOG_EMERG, LOG_DEBUG, "6",
+	    AT(loglevel), "6", "log level, as syslog's" },
+	{ "AUTOSSH_MAXLIFETIME", SETTING_NUMBER, 0, SECONDS_MAX, "0",
 	    AT(maxlifetime), "0: no end",
 	    "seconds after which autossh ends ssh and exits" },
-	{ "AUTOSSH_MAXSTART", SETTING_NUMBER, -1, SECONDS_MAX, -1, NULL,
+	{ "AUTOSSH_MAXSTART", SETTING_NUMBER, -1, SECONDS_MAX, "-1",
 	    AT(maxstart), "-1: no limit",
 	    "start ssh at most this many times; -1: no limit" },
-	{ "AUTOSSH_MESSAGE", SETTING_TEXT, 0, 64, 0, "", AT(message), "empty",
+	{ "AUTOSSH_MESSAGE", SETTING_TEXT, 0, 64, "", AT(message), "empty",
 	    "text to append to the test line" },
-	{ "AUTOSSH_NTSERVICE", SETTING_YES, 0, 0, 0, NULL, AT(ntservice),
-	    "unset",
+	{ "AUTOSSH_NTSERVICE", SETTING_YES, 0, 0, NULL, AT(ntservice), "unset",
 	    "yes: run as a service: ssh -N, log to stdout, restart after "
 	    "status 0 too" },
-	{ "AUTOSSH_PASSPHRASE", SETTING_PASSPHRASE, 0, 0, 0, NULL,
-	    AT(passphrase), "unset: ssh asks",
+	{ "AUTOSSH_PASSPHRASE", SETTING_PASSPHRASE, 0, 0, NULL, AT(passphrase),
+	    "unset: ssh asks",
 	    "where to get the answer when ssh asks: ask, fd:N, file:PATH, "
 	    "exec:COMMAND" },
-	{ "AUTOSSH_PATH", SETTING_TEXT, 1, PATH_MAX - 1, 0, PATH_SSH, AT(path),
+	{ "AUTOSSH_PATH", SETTING_TEXT, 1, PATH_MAX - 1, PATH_SSH, AT(path),
 	    PATH_SSH, "the ssh to run; without a slash looked up in PATH" },
-	{ "AUTOSSH_PIDFILE", SETTING_TEXT, 0, PATH_MAX - 1, 0, NULL,
-	    AT(pidfile), "unset", "file to write the process id to" },
-	{ "AUTOSSH_POLL", SETTING_NUMBER, 1, SECONDS_MAX, 600, NULL, AT(poll),
+	{ "AUTOSSH_PIDFILE", SETTING_TEXT, 0, PATH_MAX - 1, NULL, AT(pidfile),
+	    "unset", "file to write the process id to" },
+	{ "AUTOSSH_POLL", SETTING_NUMBER, 1, SECONDS_MAX, "600", AT(poll),
 	    "600",
 	    "seconds between tests, and scale of the pauses between starts" },
-	{ "AUTOSSH_PORT", SETTING_PORT, 0, 0, 0, "auto", AT(port), "unset",
+	{ "AUTOSSH_PORT", SETTING_PORT, 0, 0, "auto", AT(port), "unset",
 	    "like the value of -M, which it overrides" },
-	{ "AUTOSSH_STATUSFILE", SETTING_TEXT, 0, PATH_MAX - 1, 0, NULL,
+	{ "AUTOSSH_STATUSFILE", SETTING_TEXT, 0, PATH_MAX - 1, NULL,
 	    AT(statusfile), "unset",
 	    "file to write metrics to, for Prometheus" },
 #undef AT
@@ -1884,7 +1882,7 @@ setting_allowed(const struct setting *s, char *buf, size_t size)
 
 /*
  * Where the value of S comes from.  MONITOR is the value of -M, or NULL.
- * Stores the value, which is NULL for a default that is no text.
+ * Stores the value, NULL if there is no default.
  */
 static enum setting_origin
 setting_value(const struct setting *s, const char *monitor, const char **value)
@@ -1903,7 +1901,7 @@ setting_value(const struct setting *s, const char *monitor, const char **value)
 }
 
 /*
- * Stores VALUE (NULL: the default of its kind) of variable S in SET.  Returns
+ * Stores VALUE of variable S (NULL: none, a number is -1 then) in SET.  Returns
  * false if it is not allowed.
  */
 static bool
@@ -1922,16 +1920,15 @@ setting_store(struct settings *set, const struct setting *s, const char *value)
 		*number = value != NULL && strcasecmp(value, "yes") == 0;
 		return true;
 	case SETTING_NUMBER:
-		*number = s->number;
+		*number = -1;
 		return value == NULL ||
 		       number_parse(value, s->min, s->max, number);
 	case SETTING_TEXT:
 		*(const char **)member = value;
-		return value == NULL || value == s->text ||
-		       ((int64_t)strlen(value) >= s->min &&
-			   (int64_t)strlen(value) <= s->max);
+		return value == NULL || ((int64_t)strlen(value) >= s->min &&
+					    (int64_t)strlen(value) <= s->max);
 	case SETTING_PORT:
-		return value != NULL && monitor_port_parse(value, port);
+		return monitor_port_parse(value, port);
 	case SETTING_PASSPHRASE:
 		from->source = PASSPHRASE_NONE;
 		return value == NULL || passphrase_parse(value, from);

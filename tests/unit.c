@@ -327,7 +327,8 @@ test_settings_numbers(void)
 		const int64_t *number = (void *)((char *)&set + s->offset);
 
 		memset(&set, 0x55, sizeof(set));
-		good = setting_store(&set, s, table[i].value);
+		good = setting_store(
+		    &set, s, table[i].value != NULL ? table[i].value : s->text);
 		ok(good == table[i].good && (!good || *number == table[i].want),
 		    "%s=%s", s->name,
 		    table[i].value ? table[i].value : "(unset)");
