@@ -2462,20 +2462,16 @@ policy_tries(int tries, int64_t since_ms, bool tested, int64_t poll_s)
 static int64_t
 policy_pause_ms(int tries, int64_t poll_s)
 {
+	int64_t poll_ms = poll_s * 1000;
 	int64_t t = tries - INT64_C(2);
 	int64_t pause_ms;
 
 	if (tries <= 1)
 		return 0;
 	if (tries == 2)
-		pause_ms = 2000;
-	else if (t * t >= 300)
-		pause_ms = poll_s * 1000;
-	else
-		pause_ms = poll_s * 1000 * t * t / 300;
-	if (tries > 2 && pause_ms < 10000)
-		pause_ms = 10000;
-	return earlier(pause_ms, poll_s * 1000);
+		return earlier(2000, poll_ms);
+	pause_ms = t * t < 300 ? poll_ms * t * t / 300 : poll_ms;
+	return earlier(pause_ms < 10000 ? 10000 : pause_ms, poll_ms);
 }
 
 /*
@@ -2498,13 +2494,13 @@ policy_spread_ms(int64_t pause_ms, uint64_t number)
 static int64_t
 policy_changed_timeout(int64_t usual_ms, bool gone, int64_t round_trip_ms)
 {
-	int64_t ms = 4 * round_trip_ms;
+	int64_t ms = earlier(4 * round_trip_ms, CHANGED_TIMEOUT_MAX_MS);
 
 	if (!gone)
 		return usual_ms;
-	if (round_trip_ms == -1 || ms > CHANGED_TIMEOUT_MAX_MS)
+	if (round_trip_ms == -1)
 		ms = CHANGED_TIMEOUT_MAX_MS;
-	else if (ms < CHANGED_TIMEOUT_MIN_MS)
+	if (ms < CHANGED_TIMEOUT_MIN_MS)
 		ms = CHANGED_TIMEOUT_MIN_MS;
 	return earlier(ms, usual_ms);
 }
