@@ -6631,14 +6631,6 @@ start_failed(struct supervisor *s, int64_t now)
 		enter_waiting(s, now);
 }
 
-/* Whether nobody can answer ssh's questions, or autossh does. */
-static bool
-login_is_unattended(const struct supervisor *s)
-{
-	return s->cmd->background || s->cmd->batch_mode ||
-	       !s->terminal.controlling || askpass_enabled(&s->askpass_server);
-}
-
 /*
  * The deadline of RUNNING: without a monitor, when ssh counts as up; with a
  * private one, which sees the login, when ssh must have logged in unless a
@@ -6652,7 +6644,7 @@ running_deadline(const struct supervisor *s)
 
 	if (!f->enabled && s->timing->gate_ms > 0)
 		return from + s->timing->gate_ms + 1;
-	if (!f->auto_port || !login_is_unattended(s))
+	if (!f->auto_port || s->monitor.attended)
 		return NEVER;
 	if (s->askpass_server.answered_at > from)
 		from = s->askpass_server.answered_at;
@@ -7478,7 +7470,9 @@ main_open(struct supervisor *s)
 		s->monitor.schedule.probing = true;
 	s->monitor.ssh_on_terminal =
 	    s->ssh_stderr.read_fd == -1 && isatty(2) == 1;
-	s->monitor.attended = !login_is_unattended(s);
+	s->monitor.attended = s->terminal.controlling && !s->cmd->background &&
+			      !s->cmd->batch_mode &&
+			      !askpass_enabled(&s->askpass_server);
 	monitor_listen(&s->monitor, &s->settings->port);
 	if (askpass_enabled(&s->askpass_server))
 		secrets_lock();
