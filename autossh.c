@@ -1318,8 +1318,6 @@ path_write_error(const char *path, bool replace)
 	struct entry e;
 	int error;
 
-	if (path[0] == '\0')
-		return ENOENT;
 	if (!entry_open(&e, path))
 		return errno;
 	error = entry_write_error(&e, replace);
