@@ -1454,9 +1454,7 @@ static struct {
 	int syslog_fd;    /* or -1 */
 	int fd;           /* of the file, or -1 */
 	const char *path; /* of the file, or NULL */
-	bool rotates;     /* a regular file, to be reopened after rotation */
-	dev_t dev;        /* which file it is */
-	ino_t ino;
+	struct stat st;   /* which file it is, if it was opened by path */
 } logger = { .level = LOG_INFO, .stderr_fd = 2, .fd = -1, .syslog_fd = -1 };
 
 /*
@@ -1489,9 +1487,7 @@ log_file_open(const char *path)
 		errno = error;
 		return -1;
 	}
-	logger.rotates = S_ISREG(st.st_mode);
-	logger.dev = st.st_dev;
-	logger.ino = st.st_ino;
+	logger.st = st;
 	return fd;
 }
 
@@ -1507,8 +1503,8 @@ log_file_follow(void)
 
 	/* /dev/fd/1, say, is /dev/null after -f: that is no rotation */
 	if (logger.fd != -1 && stat(logger.path, &st) == 0 &&
-	    (!S_ISREG(st.st_mode) ||
-		(st.st_dev == logger.dev && st.st_ino == logger.ino)))
+	    (!S_ISREG(st.st_mode) || (st.st_dev == logger.st.st_dev &&
+					 st.st_ino == logger.st.st_ino)))
 		return;
 	fd = log_file_open(logger.path);
 	if (fd == -1)
@@ -1526,7 +1522,7 @@ log_file_write(const char *text)
 	struct tm tm;
 	size_t n;
 
-	if (logger.rotates || logger.fd == -1)
+	if (S_ISREG(logger.st.st_mode) || logger.fd == -1)
 		log_file_follow();
 	if (logger.fd == -1)
 		return;
