@@ -1161,7 +1161,7 @@ entry_controlled_by(struct entry *e, uid_t uid)
 static bool
 dir_is_shared(const struct stat *dir)
 {
-	return !mode_is_safe(dir->st_mode & ~(mode_t)S_ISVTX);
+	return (dir->st_mode & (S_IWGRP | S_IWOTH)) != 0;
 }
 
 /*
@@ -2720,7 +2720,7 @@ terminal_save(struct terminal *t)
 	int fd = terminal_open();
 
 	t->controlling = fd != -1;
-	t->saved = t->controlling && tcgetattr(fd, &t->modes) == 0;
+	t->saved = tcgetattr(fd, &t->modes) == 0;
 	fd_close(&fd);
 }
 
@@ -3319,7 +3319,6 @@ network_read(struct network *n)
 	if (nlist == -1) {
 		log_msg(
 		    LOG_DEBUG, "cannot list addresses: %s", strerror(errno));
-		free(list);
 		return 0;
 	}
 	qsort(list, (size_t)nlist, sizeof(*list), ifaddress_compare);
@@ -3472,7 +3471,7 @@ forwards_init(struct forwards *f, const struct monitor_port *mp, bool ipv6)
 	f->echo = mp->echo_port != 0;
 	f->auto_port = mp->auto_port;
 	f->ipv6 = ipv6;
-	if (mp->auto_port || !f->enabled)
+	if (mp->port == 0)
 		return;
 	address_loopback(&f->send_to, ipv6, mp->port);
 	snprintf(f->local, sizeof(f->local), "%d:%s:%d", mp->port, host,
