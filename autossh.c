@@ -4164,7 +4164,6 @@ monitor_check_sockets(struct monitor *m)
 	return EV_NONE;
 }
 
-/* Begins the test that is due. */
 static enum event
 monitor_begin(struct monitor *m, int64_t now)
 {
@@ -5570,7 +5569,6 @@ ssh_stderr_log(struct ssh_stderr *y, const char *line, bool verbose,
 	    of_monitor ? " (the monitor's own port)" : "");
 }
 
-/* A line is complete. */
 static void
 ssh_stderr_end_line(struct ssh_stderr *y, int64_t now)
 {
@@ -7062,7 +7060,6 @@ supervisor_event(struct supervisor *s, enum event event, int64_t now)
 	actions[s->state][event](s, now);
 }
 
-/* ssh has been reaped. */
 static void
 child_reaped(struct supervisor *s, int status, int64_t now)
 {
@@ -7156,7 +7153,6 @@ supervisor_prepare(const struct supervisor *s, struct waitset *set)
 	waitset_until(set, s->deadline);
 }
 
-/* Does what is due. */
 static void
 supervisor_run(struct supervisor *s, int64_t now)
 {
