@@ -3967,52 +3967,52 @@ conns_read(struct test *t, const struct waitset *set, bool echo, int64_t now)
 	return EV_NONE;
 }
 
-/* Whether a connection has sent nothing yet, not even what is still unread. */
-static bool
-conn_is_silent(const struct conn *c)
-{
-	char byte;
+/* How little a connection looks like the one that ssh makes. */
+enum conn_rank {
+	CONN_SPEAKS,  /* it has sent something, perhaps unread still */
+	CONN_SILENT,  /* as ssh's is for one round trip to the server */
+	CONN_FOREIGN, /* another user of this host has made it */
+	NRANKS
+};
 
-	return c->matched == 0 &&
-	       recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 1;
-}
-
-/* Whether another user of this host has made the connection C. */
-static bool
-conn_is_foreign(const struct conn *c, int diag_fd)
+static enum conn_rank
+conn_rank(const struct conn *c, int diag_fd)
 {
 	struct address here, there;
 	uid_t uid;
+	char byte;
 
-	return fd_ends(c->fd, &here, &there) &&
-	       diag_uid(diag_fd, &there, &here, &uid) && uid != geteuid();
+	if (fd_ends(c->fd, &here, &there) &&
+	    diag_uid(diag_fd, &there, &here, &uid) && uid != geteuid())
+		return CONN_FOREIGN;
+	if (c->matched == 0 &&
+	    recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 1)
+		return CONN_SILENT;
+	return CONN_SPEAKS;
 }
 
 /*
  * Makes room for new connections.  Other users' go, where the system tells
  * whose they are; else the older half of the silent ones, or of all if none is
- * silent.  ssh's own is silent for one round trip to the server.
+ * silent.
  */
 static void
 conns_make_room(struct test *t)
 {
-	enum { SPEAKS, SILENT, FOREIGN } kind[CONNS_MAX], worst = SPEAKS;
-	int i, n, drop, count[] = { 0, 0, 0 };
+	enum conn_rank rank[CONNS_MAX], worst = CONN_SPEAKS;
+	int i, drop, count[NRANKS] = { 0 }, n = t->nconns;
 	int diag_fd = diag_open();
 
-	for (i = 0; i < t->nconns; i++) {
-		kind[i] = conn_is_foreign(&t->conns[i], diag_fd) ? FOREIGN
-			  : conn_is_silent(&t->conns[i])         ? SILENT
-								 : SPEAKS;
-		worst = kind[i] > worst ? kind[i] : worst;
-		count[kind[i]]++;
+	for (i = 0; i < n; i++) {
+		rank[i] = conn_rank(&t->conns[i], diag_fd);
+		worst = rank[i] > worst ? rank[i] : worst;
+		count[rank[i]]++;
 	}
 	fd_close(&diag_fd);
-	drop = worst == FOREIGN ? count[worst] : (count[worst] + 1) / 2;
-	n = t->nconns;
+	drop = worst == CONN_FOREIGN ? count[worst] : (count[worst] + 1) / 2;
 	t->nconns = 0;
 	for (i = 0; i < n; i++) {
-		if (kind[i] == worst && drop-- > 0)
+		if (rank[i] == worst && drop-- > 0)
 			fd_close(&t->conns[i].fd);
 		else
 			t->conns[t->nconns++] = t->conns[i];
