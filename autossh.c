@@ -1289,23 +1289,22 @@ entry_open_file(const struct entry *e, int flags)
 static int
 entry_write_error(const struct entry *e, bool replace)
 {
+	int follow = e->procfs ? 0 : AT_SYMLINK_NOFOLLOW;
 	struct stat st;
 
-	if (fstatat(e->dirfd, e->name, &st,
-		e->procfs ? 0 : AT_SYMLINK_NOFOLLOW) == 0) {
-		if (S_ISDIR(st.st_mode))
-			return EISDIR;
-		if (S_ISSOCK(st.st_mode))
-			return ENXIO;
-		if (S_ISLNK(st.st_mode) && !replace)
+	if (fstatat(e->dirfd, e->name, &st, follow) == -1) {
+		if (errno != ENOENT)
+			return errno;
+	} else if (S_ISDIR(st.st_mode)) {
+		return EISDIR;
+	} else if (S_ISSOCK(st.st_mode)) {
+		return ENXIO;
+	} else if (S_ISLNK(st.st_mode)) {
+		if (!replace)
 			return ELOOP;
-		if (!S_ISLNK(st.st_mode)) {
-			if (faccessat(e->dirfd, e->name, W_OK, 0) == 0)
-				return 0;
-			if (!replace || !S_ISREG(st.st_mode))
-				return errno;
-		}
-	} else if (errno != ENOENT) {
+	} else if (faccessat(e->dirfd, e->name, W_OK, 0) == 0) {
+		return 0;
+	} else if (!replace || !S_ISREG(st.st_mode)) {
 		return errno;
 	}
 	return faccessat(e->dirfd, ".", W_OK | X_OK, 0) == 0 ? 0 : errno;
