@@ -3909,15 +3909,6 @@ test_read_refusal(struct test *t, const struct waitset *set)
 	return EV_TEST_FAILED;
 }
 
-static void
-conn_drop(struct test *t, int i)
-{
-	fd_close(&t->conns[i].fd);
-	t->nconns--;
-	memmove(&t->conns[i], &t->conns[i + 1],
-	    (size_t)(t->nconns - i) * sizeof(t->conns[0])); /* by age */
-}
-
 /* Reads connection C.  Returns NULL, or why it cannot bring the line. */
 static const char *
 conn_read(const struct test *t, struct conn *c)
@@ -3959,7 +3950,9 @@ conns_read(struct test *t, const struct waitset *set, bool echo, int64_t now)
 		log_msg(echo ? test_log_level(t) : LOG_DEBUG, "%s",
 		    wrong != NULL ? wrong
 				  : "timeout waiting for the test message");
-		conn_drop(t, i);
+		fd_close(&c->fd);
+		t->nconns--;
+		memmove(c, c + 1, (size_t)(t->nconns - i) * sizeof(*c));
 		if (echo)
 			return EV_TEST_FAILED;
 	}
