@@ -4201,17 +4201,15 @@ monitor_passed(struct monitor *m, int64_t now)
 }
 
 /*
- * The server has refused the test.  Just after login it may not have set up -R
- * yet: unless this ssh has been answered before, two refusals in a row are
- * needed.  Returns whether the refusal stands.
+ * The server has refused the test.  A single refusal may be caused by the exit
+ * of ssh, or by an -R that is not set up yet just after login: two in a row are
+ * needed, unless this ssh has been answered before, or is on a terminal, where
+ * ssh prints a line for each and no second follows.  Returns whether the
+ * refusal stands.
  */
 static bool
 monitor_refused(struct monitor *m, int64_t now)
 {
-	/*
-	 * A single one may be caused by the exit of ssh.  On a terminal it
-	 * counts: there is no second, since ssh prints a line for each.
-	 */
 	bool sure = m->refused || m->ssh_on_terminal;
 
 	m->refused = true;
