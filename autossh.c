@@ -1347,18 +1347,14 @@ overwrite(const struct entry *e, const char *text)
 
 	if (fd == -1)
 		return -1;
-	memset(&st, 0, sizeof(st));
-	(void)fstat(fd, &st);
-	if (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)) {
-		if (write_all(fd, text))
-			return fd;
-	} else if (S_ISREG(st.st_mode) && st.st_nlink <= 1) {
-		if (write_all(fd, text) &&
-		    ftruncate(fd, (off_t)strlen(text)) == 0)
-			return fd;
-	} else {
+	if (fstat(fd, &st) == -1 ||
+	    (!S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode) &&
+		(!S_ISREG(st.st_mode) || st.st_nlink > 1)))
 		errno = EOPNOTSUPP;
-	}
+	else if (write_all(fd, text) &&
+		 (!S_ISREG(st.st_mode) ||
+		     ftruncate(fd, (off_t)strlen(text)) == 0))
+		return fd;
 	fd_close(&fd);
 	return -1;
 }
@@ -1466,7 +1462,7 @@ log_file_open(const char *path)
 {
 	struct entry e;
 	struct stat st;
-	int fd, error = 0;
+	int fd;
 
 	if (!entry_open(&e, path))
 		return -1;
@@ -1476,17 +1472,16 @@ log_file_open(const char *path)
 		return -1;
 	if (fstat(fd, &st) == -1 ||
 	    (!S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode) &&
-		!S_ISCHR(st.st_mode)))
-		error = EOPNOTSUPP;
-	else if (S_ISREG(st.st_mode) && st.st_nlink > 1 &&
-		 (!e.safe || dir_is_shared(&e.dir)))
-		error = EMLINK;
-	if (error != 0) {
+		!S_ISCHR(st.st_mode))) {
+		errno = EOPNOTSUPP;
 		fd_close(&fd);
-		errno = error;
-		return -1;
+	} else if (S_ISREG(st.st_mode) && st.st_nlink > 1 &&
+		   (!e.safe || dir_is_shared(&e.dir))) {
+		errno = EMLINK;
+		fd_close(&fd);
+	} else {
+		logger.st = st;
 	}
-	logger.st = st;
 	return fd;
 }
 
