@@ -4751,10 +4751,9 @@ struct request {
 	} phase;
 	int fd;
 	int64_t deadline; /* REQUEST_READING: the end of the request */
-	char text[REQUEST_MAX + 1]; /* as askpass_client_main() writes it */
-	size_t len;
-	pid_t asked_by; /* the ssh that asks */
-	size_t prompt;  /* where it begins in text */
+	char text[REQUEST_MAX + 1]; /* as askpass_client_main() writes it; */
+	size_t len;                 /* once it is complete, the prompt alone */
+	pid_t asked_by;             /* the ssh that asks */
 	enum prompt_kind kind;
 	char server[SERVER_MAX + 1]; /* user@host, or "" */
 	struct secret_command *command;
@@ -5001,9 +5000,9 @@ request_read(struct request *request)
 	if (!number_parse(request->text, 1, INT_MAX, &pid))
 		return false;
 	request->asked_by = (pid_t)pid;
-	request->prompt = (size_t)(prompt - request->text);
 	request->kind = prompt_classify(hint, prompt);
 	(void)prompt_server(prompt, request->server);
+	memmove(request->text, prompt, strlen(prompt) + 1);
 	request->phase = REQUEST_COMPLETE;
 	return true;
 }
@@ -5025,8 +5024,7 @@ request_hash(const struct request *request)
 {
 	struct answer mark = { 0, 0 };
 
-	mark.prompt =
-	    prompt_hash(request->asked_by, request->text + request->prompt);
+	mark.prompt = prompt_hash(request->asked_by, request->text);
 	if (request->kind == PROMPT_PASSWORD)
 		mark.server = prompt_hash(request->asked_by, request->server);
 	return mark;
@@ -5090,7 +5088,7 @@ request_refuse(
 	/* a peer that asks and asks must not fill the log */
 	log_msg(a->refusals++ < REFUSALS_LOGGED ? LOG_ERR : LOG_DEBUG,
 	    "ssh asks \"%.*s\": not answered: %s%s", PROMPT_SHOWN,
-	    request->text + request->prompt, why, remote ? "; ending ssh" : "");
+	    request->text, why, remote ? "; ending ssh" : "");
 	if (!remote) {
 		request_drop(a, request);
 		return EV_NONE;
@@ -5108,7 +5106,6 @@ request_refuse(
 static const char *
 command_start(struct askpass_server *a, struct request *request, int64_t now)
 {
-	const char *prompt = request->text + request->prompt;
 	struct secret_command *c = a->commands;
 	int fds[2], tty;
 
@@ -5126,10 +5123,10 @@ command_start(struct askpass_server *a, struct request *request, int64_t now)
 	if (c->pid == 0) {
 		if (c->group)
 			(void)setpgid(0, 0);
-		if (setenv("AUTOSSH_PROMPT", prompt, 1) == 0 &&
+		if (setenv("AUTOSSH_PROMPT", request->text, 1) == 0 &&
 		    dup2(fds[1], 1) != -1)
 			execl("/bin/sh", "sh", "-c", a->from->argument,
-			    "autossh", prompt, (char *)NULL);
+			    "autossh", request->text, (char *)NULL);
 		_exit(127);
 	}
 	fd_close(&fds[1]);
@@ -5269,8 +5266,8 @@ request_handle(struct askpass_server *a, struct request *request, int64_t now)
 	const char *wrong = NULL;
 
 	if (request->kind == PROMPT_NOTICE) {
-		log_msg(LOG_INFO, "ssh says: %.*s", PROMPT_SHOWN,
-		    request->text + request->prompt);
+		log_msg(
+		    LOG_INFO, "ssh says: %.*s", PROMPT_SHOWN, request->text);
 		request_drop(a, request);
 		return EV_NONE;
 	}
