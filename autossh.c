@@ -7158,9 +7158,8 @@ static int
 supervisor_loop(struct supervisor *s)
 {
 	struct waitset set;
-	int64_t now;
+	int64_t now = now_ms();
 
-	now = now_ms();
 	/* children that died before SIGCHLD was caught */
 	supervisor_reap(s, now);
 	enter_waiting(s, now);
@@ -7318,7 +7317,7 @@ main_check_start(const struct supervisor *s)
 	const char *log = s->settings->logfile, *pid = s->settings->pidfile;
 	const struct passphrase_source *from = &s->settings->passphrase;
 	const struct forwards *f = &s->monitor.forwards;
-	char path[PATH_MAX], shown[VALUE_SHOWN + 4];
+	char path[PATH_MAX], shown[VALUE_SHOWN + 4], why[TEXT_MAX / 2];
 	int error;
 
 	if (!program_find(ssh, path)) {
@@ -7343,6 +7342,9 @@ main_check_start(const struct supervisor *s)
 	if (f->enabled && !f->auto_port && !f->echo &&
 	    !(address_is_free(&f->send_to) && address_is_free(&f->back_at)))
 		monitor_port_error(f, s->settings->port.port);
+	if ((f->auto_port || askpass_enabled(&s->askpass_server)) &&
+	    !private_find(true, why, sizeof(why)))
+		die("cannot make private sockets: %s", why);
 }
 
 /*
@@ -7353,16 +7355,11 @@ static int
 main_dry_run(struct supervisor *s)
 {
 	struct forwards *f = &s->monitor.forwards;
-	bool supervised = s->cmd->action != CMDLINE_QUESTION;
-	char why[TEXT_MAX / 2], *text;
+	char *text;
 	size_t i;
 
 	main_check_start(s);
-	if (supervised &&
-	    (f->auto_port || askpass_enabled(&s->askpass_server)) &&
-	    !private_find(true, why, sizeof(why)))
-		die("cannot make private sockets: %s", why);
-	if (supervised && f->auto_port) {
+	if (f->auto_port) {
 		private_address(&f->send_to, PRIVATE_CONNECT);
 		private_address(&f->back_at, PRIVATE_LISTEN);
 		forwards_set_port(f, "PORT");
