@@ -4023,20 +4023,19 @@ monitor_accept(struct monitor *m, const struct waitset *set, int64_t now)
 		if (keep && t->nconns == CONNS_MAX)
 			conns_make_room(t);
 		fd = listener_accept(&m->listener, now);
-		if (fd == -1 && m->listener.resume_due != 0 && keep &&
-		    t->nconns > 1) {
-			/* out of descriptors: close some */
-			if (i == 0)
-				conns_make_room(t);
-			m->listener.resume_due = 0;
-		}
 		if (fd == -1)
-			return;
+			break;
 		if (!keep)
 			close(fd);
 		else
 			t->conns[t->nconns++] =
 			    (struct conn){ fd, 0, now + t->timeout_ms };
+	}
+	if (m->listener.resume_due != 0 && keep && t->nconns > 1) {
+		/* out of descriptors: close some */
+		if (i == 0)
+			conns_make_room(t);
+		m->listener.resume_due = 0;
 	}
 }
 
