@@ -1148,9 +1148,10 @@ component_next(const char **path, char name[NAME_MAX + 1])
 static bool
 entry_controlled_by(struct entry *e, uid_t uid)
 {
-	errno = EACCES;
-	if (e->controlled && !owners_match(e->controller, uid))
+	if (e->controlled && !owners_match(e->controller, uid)) {
+		errno = EACCES; /* after owners_match(), which reads files */
 		return false;
+	}
 	e->safe = false;
 	e->controlled = true;
 	e->controller = uid;
@@ -1189,12 +1190,13 @@ entry_follow(struct entry *e, const struct stat *st, const char *target,
 	errno = ELOOP;
 	if (++e->links > LINKS_MAX)
 		return false;
-	errno = EACCES;
 	if (!entry_link_is_safe(e, st) &&
 	    (!LINK_READ_IS_ATOMIC || st->st_nlink > 1 ||
 		!owners_match(st->st_uid, e->dir.st_uid) ||
-		!entry_controlled_by(e, st->st_uid)))
+		!entry_controlled_by(e, st->st_uid))) {
+		errno = EACCES;
 		return false;
+	}
 	errno = ENAMETOOLONG;
 	if (snprintf(joined, sizeof(joined), "%s%s", target, rest) >=
 	    (int)sizeof(joined))
