@@ -290,6 +290,20 @@ nowhere() {
 	done
 }
 
+# An owner whom our user namespace cannot name, as root here, counts as root.
+fresh
+# shellcheck disable=SC2086 # words
+if $as unshare -U -r true 2>/dev/null; then
+	run AUTOSSH_PATH="$tmp/fakessh" unset:TMPDIR unset:AUTOSSH_LOGFILE \
+	    exec:${as%% *} ${as#"${as%% *}"} unshare -U -r "$tmp/autossh" \
+	    --dry-run -N host
+	is "$status" 0 "/tmp of an owner who has no number here: it is safe"
+	like "$(cat "$dir/out")" "/tmp/autossh-XXXXXX/w:" "and comes first"
+else
+	skip "/tmp of an owner who has no number here" "no user namespaces here"
+	skip "and comes first" "no user namespaces here"
+fi
+
 fresh
 # shellcheck disable=SC2086 # words
 if $own "$tmp/layout" 1777 rw true 2>/dev/null; then
