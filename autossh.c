@@ -3543,6 +3543,7 @@ struct test {
 	int fd;             /* to ssh */
 	char line[512];
 	size_t len, sent;
+	size_t guessable; /* bytes at its beginning that anyone can know */
 	int nconns;
 	struct conn conns[CONNS_MAX]; /* of an echo, [0] is the one to ssh */
 };
@@ -3745,9 +3746,11 @@ test_make_line(struct test *t, const char *message)
 		snprintf(host, sizeof(host), "localhost");
 	host[sizeof(host) - 1] = '\0';
 	/* fits: host and message are bounded */
-	t->len = (size_t)snprintf(t->line, sizeof(t->line),
-	    "%s autossh %ld %" PRIu64 " %s\r\n", host, (long)getpid(),
-	    number >> 1, message);
+	t->guessable = (size_t)snprintf(
+	    t->line, sizeof(t->line), "%s autossh %ld ", host, (long)getpid());
+	t->len = t->guessable + (size_t)snprintf(t->line + t->guessable,
+				    sizeof(t->line) - t->guessable,
+				    "%" PRIu64 " %s\r\n", number >> 1, message);
 	t->sent = 0;
 	return true;
 }
@@ -3949,7 +3952,8 @@ conns_read(struct test *t, const struct waitset *set, bool echo, int64_t now)
 				  : "timeout waiting for the test message");
 		fd_close(&c->fd);
 		t->nconns--;
-		memmove(c, c + 1, (size_t)(t->nconns - i) * sizeof(*c));
+		memmove(c, c + 1, /* by age */
+		    (size_t)(t->nconns - i) * sizeof(*c));
 		if (echo)
 			return EV_TEST_FAILED;
 	}
@@ -3958,42 +3962,48 @@ conns_read(struct test *t, const struct waitset *set, bool echo, int64_t now)
 
 /* How little a connection looks like the one that ssh makes. */
 enum conn_rank {
-	CONN_SPEAKS,  /* it has sent something, perhaps unread still */
+	CONN_KNOWS,   /* it has sent what nobody can guess, perhaps unread */
 	CONN_SILENT,  /* as ssh's is for one round trip to the server */
-	CONN_FOREIGN, /* another user of this host has made it */
+	CONN_FOREIGN, /* closed, or not ssh's: it sent other bytes, or another
+			 user of this host has made it */
 	NRANKS
 };
 
 static enum conn_rank
-conn_rank(const struct conn *c, int diag_fd)
+conn_rank(const struct test *t, const struct conn *c, int diag_fd)
 {
 	struct address here, there;
+	char bytes[sizeof(t->line)];
+	ssize_t n = recv(c->fd, bytes, sizeof(bytes), MSG_PEEK | MSG_DONTWAIT);
+	ssize_t matched = (ssize_t)c->matched;
 	uid_t uid;
-	char byte;
 
+	if (n > 0)
+		matched =
+		    line_match(t->line, t->len, c->matched, bytes, (size_t)n);
+	if (n == 0 || matched == -1)
+		return CONN_FOREIGN;
+	if (matched > (ssize_t)t->guessable)
+		return CONN_KNOWS;
 	if (fd_ends(c->fd, &here, &there) &&
 	    diag_uid(diag_fd, &there, &here, &uid) && uid != geteuid())
 		return CONN_FOREIGN;
-	if (c->matched == 0 &&
-	    recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 1)
-		return CONN_SILENT;
-	return CONN_SPEAKS;
+	return CONN_SILENT;
 }
 
 /*
- * Makes room for new connections.  Other users' go, where the system tells
- * whose they are; else the older half of the silent ones, or of all if none is
- * silent.
+ * Makes room for new connections.  The foreign ones go; if there is none, the
+ * older half of the silent ones, or of all if none is silent.
  */
 static void
 conns_make_room(struct test *t)
 {
-	enum conn_rank rank[CONNS_MAX], worst = CONN_SPEAKS;
+	enum conn_rank rank[CONNS_MAX], worst = CONN_KNOWS;
 	int i, drop, count[NRANKS] = { 0 }, n = t->nconns;
 	int diag_fd = diag_open();
 
 	for (i = 0; i < n; i++) {
-		rank[i] = conn_rank(&t->conns[i], diag_fd);
+		rank[i] = conn_rank(t, &t->conns[i], diag_fd);
 		worst = rank[i] > worst ? rank[i] : worst;
 		count[rank[i]]++;
 	}

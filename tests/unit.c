@@ -2037,6 +2037,46 @@ test_conns_make_room(void)
 	is_int(t.nconns, 0, "a single one makes room");
 }
 
+/* Which connections make room first, by what they have sent but we not read. */
+static void
+test_conn_rank(void)
+{
+	static const struct {
+		const char *name, *sent;
+		bool closed;
+		enum conn_rank want;
+	} table[] = {
+		{ "it has sent nothing", "", false, CONN_SILENT },
+		{ "what anyone can know", "h autossh 1 ", false, CONN_SILENT },
+		{ "a part of the number", "h autossh 1 7", false, CONN_KNOWS },
+		{ "the line", "h autossh 1 77 \r\n", true, CONN_KNOWS },
+		{ "more than the line", "h autossh 1 77 \r\nx", false,
+		    CONN_KNOWS },
+		{ "another number", "h autossh 1 8", false, CONN_FOREIGN },
+		{ "it is closed", "", true, CONN_FOREIGN },
+	};
+	static struct test t;
+	struct conn c;
+	int ends[2];
+	size_t i;
+
+	t.guessable = strlen("h autossh 1 ");
+	t.len = (size_t)snprintf(t.line, sizeof(t.line), "h autossh 1 77 \r\n");
+	for (i = 0; i < COUNT(table); i++) {
+		if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == -1)
+			exit(1);
+		c = (struct conn){ ends[0], 0, 0 };
+		(void)!write(ends[1], table[i].sent, strlen(table[i].sent));
+		if (table[i].closed)
+			shutdown(ends[1], SHUT_WR);
+		is_int(conn_rank(&t, &c, -1), table[i].want, table[i].name);
+		close(ends[0]);
+		close(ends[1]);
+	}
+	c = (struct conn){ -1, t.guessable + 1, 0 };
+	is_int(conn_rank(&t, &c, -1), CONN_KNOWS, "what was read counts too");
+}
+
 /* ---- passphrase -------------------------------------------------------- */
 
 static void
@@ -3184,6 +3224,7 @@ main(void)
 	test_monitor_refused_once();
 	test_monitor_test_event();
 	test_conns_make_room();
+	test_conn_rank();
 	test_passphrase_parse();
 	test_passphrase_file_private();
 	test_prompt_classify();
