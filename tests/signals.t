@@ -115,9 +115,11 @@ fresh
 echo "await $dir/go forward; hang" >"$dir/plan"
 start AUTOSSH_POLL=600 host
 wait_starts 1
-kill -HUP "$pid"
-kill -USR2 "$pid"
-wait_match "^status: "
+for count in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+	kill -HUP "$pid"
+	kill -USR2 "$pid"
+	wait_match "^status: " "$count"
+done
 touch "$dir/go"
 check "HUP, ssh is logging in: it does so" wait_log "connection ok"
 is "$(starts)" 1 "HUP, ssh is logging in: no restart"

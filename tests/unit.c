@@ -1759,6 +1759,7 @@ test_monitor_end(void)
 		m.answered = table[i].answered;
 		m.refused = table[i].refused;
 		m.test.phase = TEST_AWAIT_CONN;
+		m.good_at = 67000;
 		m.test.probe = table[i].probe;
 		m.test.begun = 69977;
 		is_int(monitor_end(&m, table[i].end, 70000), table[i].want,
