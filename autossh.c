@@ -1285,6 +1285,17 @@ entry_open_file(const struct entry *e, int flags)
 }
 
 /*
+ * Whether ST, a file that is not to be replaced, may be a hard link that
+ * another user has made to a file of ours elsewhere.
+ */
+static bool
+entry_link_is_suspect(const struct entry *e, const struct stat *st)
+{
+	return S_ISREG(st->st_mode) && st->st_nlink > 1 &&
+	       (!e->safe || dir_is_shared(&e->dir));
+}
+
+/*
  * The errno with which the file could not be written or created or, with
  * REPLACE, replaced; 0 if it could.  Advisory: it only asks faccessat(2).
  */
@@ -1293,10 +1304,14 @@ entry_write_error(const struct entry *e, bool replace)
 {
 	int follow = e->procfs ? 0 : AT_SYMLINK_NOFOLLOW;
 	struct stat st;
+	int error;
 
 	if (fstatat(e->dirfd, e->name, &st, follow) == -1) {
-		if (errno != ENOENT)
-			return errno;
+		error = errno;
+		if (error != ENOENT || stat_is_procfs(&e->dir))
+			return error;
+	} else if (!replace && entry_link_is_suspect(e, &st)) {
+		return EMLINK;
 	} else if (S_ISDIR(st.st_mode)) {
 		return EISDIR;
 	} else if (S_ISSOCK(st.st_mode)) {
@@ -1477,8 +1492,7 @@ log_file_open(const char *path)
 		!S_ISCHR(st.st_mode))) {
 		errno = EOPNOTSUPP;
 		fd_close(&fd);
-	} else if (S_ISREG(st.st_mode) && st.st_nlink > 1 &&
-		   (!e.safe || dir_is_shared(&e.dir))) {
+	} else if (entry_link_is_suspect(&e, &st)) {
 		errno = EMLINK;
 		fd_close(&fd);
 	} else {

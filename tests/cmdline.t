@@ -369,6 +369,7 @@ started_pids="$started_pids $!"
 wait_for 10 '[ -S "$tmp/socket" ]'
 refused '/socket": No such device' \
     AUTOSSH_LOGFILE="$tmp/socket" --dry-run -M 0 h
+refused '/fd/77": No such file' AUTOSSH_LOGFILE=/dev/fd/77 --dry-run -M 0 h
 run AUTOSSH_DEBUG=1 --dry-run -M 0 h
 like "$(cat "$dir/out")" '^AUTOSSH_LOGLEVEL=7 \(environment\)$' \
     "--dry-run: the level that DEBUG sets"

@@ -73,6 +73,9 @@ link_to "a hard link"
 run AUTOSSH_LOGFILE="$there/file" -M 0 host
 like "$status $(cat "$dir/err")" "^1 autossh: cannot open log .*: Too many links" \
     "LOGFILE is a hard link: refused"
+run AUTOSSH_LOGFILE="$there/file" --dry-run -M 0 host
+like "$status $(cat "$dir/err")" "^1 .*Too many links" \
+    "LOGFILE is a hard link: --dry-run says so"
 untouched "LOGFILE is a hard link"
 
 theirs
