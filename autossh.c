@@ -783,11 +783,11 @@ static void
 write_line(int fd, const char *prefix, const char *text)
 {
 	struct pollfd p = { fd, POLLOUT, 0 };
-	int own = -1;
 	static char newline[] = "\n";
 	struct iovec line[3];
 	struct stat st;
 	size_t len = strlen(text);
+	int own = -1;
 
 	if (fstat(fd, &st) == -1)
 		return;
@@ -1680,9 +1680,8 @@ xcalloc(size_t n, size_t size)
 }
 
 /*
- * A duplicate of the descriptor of our own output that FILE names, or -1.
- * Opening it by name would fail for a socket (as systemd's) and for a file of
- * another user's.
+ * The descriptor of our own output that FILE names, or -1.  Opened by name, a
+ * socket (as systemd's) or a file of another user's would be refused.
  */
 static int
 log_standard_fd(const char *file)
