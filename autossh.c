@@ -3549,7 +3549,7 @@ struct test {
 	} phase;
 	bool probe;
 	bool asked;      /* an event asked for it */
-	bool conclusive; /* and the server must have set up -R */
+	bool conclusive; /* a failure counts once ssh has accepted */
 	bool foreign;    /* the far end is no sshd: it sent something */
 	int64_t begun;
 	int64_t timeout_ms; /* for each half */
