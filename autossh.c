@@ -3548,9 +3548,8 @@ struct test {
 		TEST_AWAIT_LINE  /* the line; no new connection counts */
 	} phase;
 	bool probe;
-	bool asked;      /* an event asked for it */
-	bool conclusive; /* a failure counts once ssh has accepted */
-	bool foreign;    /* the far end is no sshd: it sent something */
+	bool asked;   /* an event asked for it */
+	bool foreign; /* the far end is no sshd: it sent something */
 	int64_t begun;
 	int64_t timeout_ms; /* for each half */
 	int64_t deadline;   /* to come to AWAIT_LINE; of an echo, to end */
@@ -3587,7 +3586,6 @@ struct monitor {
 	bool answered;   /* a test has passed or been refused */
 	bool passed;     /* a test has passed */
 	bool refused;    /* the last test was refused */
-	bool doubted;    /* a test that was not conclusive has failed */
 	int64_t good_at; /* the last answer; before one, the start of ssh */
 
 	/* of all */
@@ -3683,7 +3681,7 @@ monitor_start(struct monitor *m, int64_t now)
 	struct schedule *sc = &m->schedule;
 
 	m->logged_in = m->removed = false;
-	m->answered = m->passed = m->refused = m->doubted = false;
+	m->answered = m->passed = m->refused = false;
 	m->good_at = now;
 	sc->next_due = sc->again_due = NEVER;
 	sc->asked_timeout_ms = 0;
@@ -3800,13 +3798,12 @@ line_match(
 
 /*
  * Whether a failure of the test under way has no consequence.  One that an
- * event asked for has one, except that ssh may still be logging in, or the
- * server setting up -R.
+ * event asked for has one, except that ssh may still be logging in.
  */
 static bool
 test_is_harmless(const struct test *t)
 {
-	return t->probe && (!t->conclusive || t->phase <= TEST_CONNECT);
+	return t->probe && (!t->asked || t->phase <= TEST_CONNECT);
 }
 
 /* The reason of a failed test is of interest only if the failure counts. */
@@ -4206,9 +4203,6 @@ monitor_begin(struct monitor *m, int64_t now)
 	t->begun = now;
 	t->probe = now < sc->first_due;
 	t->asked = sc->asked_timeout_ms != 0;
-	/* a private monitor hears that the server refuses */
-	t->conclusive =
-	    t->asked && (m->forwards.auto_port || m->answered || m->doubted);
 	t->timeout_ms = m->timing->timeout_ms;
 	if (t->asked)
 		t->timeout_ms = sc->asked_timeout_ms;
@@ -4285,12 +4279,6 @@ monitor_end(struct monitor *m, enum event event, int64_t now)
 		m->refused = false;
 		sc->next_due =
 		    earlier(now + probe_gap_ms(m, now), sc->first_due);
-		if (m->test.asked && m->test.phase > TEST_CONNECT) {
-			/* the next one decides */
-			m->doubted = true;
-			sc->asked_timeout_ms = m->timing->timeout_ms;
-			sc->next_due = now;
-		}
 		event = EV_NONE;
 	} else {
 		m->refused = false;

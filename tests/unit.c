@@ -1978,34 +1978,9 @@ test_monitor_test_event(void)
 	is_int(monitor_test_event(&m, 3000, 5000), true, "a test is asked for");
 	(void)monitor_begin(&m, 5000);
 	m.test.phase = TEST_AWAIT_CONN;
-	is_int(monitor_end(&m, EV_TEST_FAILED, 8000), EV_NONE,
-	    "one that ssh has accepted may have come before -R");
-	is_int(m.schedule.next_due, 8000, "another one follows");
-	(void)monitor_begin(&m, 8000);
-	m.test.phase = TEST_AWAIT_CONN;
-	is_int(m.test.timeout_ms, 15000, "with the usual time");
-	is_int(monitor_end(&m, EV_TEST_FAILED, 23000), EV_TEST_FAILED,
-	    "which has a consequence");
+	is_int(monitor_end(&m, EV_TEST_FAILED, 8000), EV_TEST_FAILED,
+	    "one that ssh has accepted has a consequence");
 
-	monitor_start(&m, 10000);
-	(void)monitor_begin(&m, 11000);
-	(void)monitor_end(&m, EV_TEST_PASSED, 11100);
-	m.schedule.first_due = 61000;
-	(void)monitor_test_event(&m, 3000, 12000);
-	(void)monitor_begin(&m, 12000);
-	m.test.phase = TEST_AWAIT_CONN;
-	is_int(monitor_end(&m, EV_TEST_FAILED, 15000), EV_TEST_FAILED,
-	    "after one that has passed it has a consequence");
-
-	monitor_example(&m, true);
-	m.logged_in = true;
-	(void)monitor_test_event(&m, 3000, 2000);
-	(void)monitor_begin(&m, 2000);
-	m.test.phase = TEST_AWAIT_CONN;
-	is_int(monitor_end(&m, EV_TEST_FAILED, 5000), EV_TEST_FAILED,
-	    "as it has at once with private sockets");
-
-	monitor_example(&m, false);
 	monitor_start(&m, 10000);
 	(void)monitor_begin(&m, 70000);
 	m.test.phase = TEST_AWAIT_CONN;
