@@ -2403,6 +2403,7 @@ command_text(char *const *argv)
 
 #define CHANGED_TIMEOUT_MIN_MS 3000
 #define CHANGED_TIMEOUT_MAX_MS 5000
+#define PROBE_GAP_MIN_MS 1000 /* also from the start of ssh to the first */
 
 enum verdict {
 	VERDICT_RESTART,
@@ -2487,6 +2488,17 @@ policy_spread_ms(int64_t pause_ms, uint64_t number)
 	uint64_t half = (uint64_t)pause_ms / 2;
 
 	return pause_ms - (int64_t)(number % (half + 1));
+}
+
+/*
+ * The wait before the next probe of an ssh of AGE_MS, after one of GAP_MS: they
+ * grow rarer, but not by many that are made out of turn.
+ */
+static int64_t
+policy_probe_gap(int64_t gap_ms, int64_t age_ms)
+{
+	gap_ms = earlier(gap_ms + gap_ms / 2, age_ms / 2);
+	return gap_ms < PROBE_GAP_MIN_MS ? PROBE_GAP_MIN_MS : gap_ms;
 }
 
 /*
@@ -3528,8 +3540,7 @@ forwards_words(struct forwards *f, char *words[4])
 
 /* ---- monitor: the test ------------------------------------------------- */
 
-#define PROBE_GAP_MIN_MS 1000 /* to the first probe, the least between two */
-#define REFUSAL_GAP_MS 1000   /* from a refusal to the test that confirms it */
+#define REFUSAL_GAP_MS 1000 /* from a refusal to the test that confirms it */
 
 /* A connection to our listener: ssh's, as long as what it sends matches. */
 struct conn {
@@ -3566,6 +3577,7 @@ struct schedule {
 	bool probing;             /* probes come before the first test */
 	int64_t first_due;        /* the first test that has consequences */
 	int64_t next_due;         /* NEVER: no test comes */
+	int64_t probe_gap;        /* from the end of a probe to the next */
 	int64_t asked_timeout_ms; /* of the next, if an event asked; else 0 */
 	int64_t again_due;        /* one more after that under way; NEVER */
 };
@@ -3662,18 +3674,6 @@ monitor_listen(struct monitor *m, const struct monitor_port *mp)
 		monitor_port_error(f, mp->port);
 }
 
-/*
- * How long to wait from one probe to the next: half as long as this ssh has
- * been running, so that probes grow rarer, however many are made out of turn.
- */
-static int64_t
-probe_gap_ms(const struct monitor *m, int64_t now)
-{
-	int64_t gap_ms = (now - m->good_at) / 2;
-
-	return gap_ms < PROBE_GAP_MIN_MS ? PROBE_GAP_MIN_MS : gap_ms;
-}
-
 /* Plans the first test of a new ssh. */
 static void
 monitor_start(struct monitor *m, int64_t now)
@@ -3688,10 +3688,9 @@ monitor_start(struct monitor *m, int64_t now)
 	if (!m->forwards.enabled)
 		return;
 	sc->first_due = now + m->timing->first_ms;
-	sc->next_due = sc->first_due;
-	if (sc->probing)
-		sc->next_due =
-		    earlier(now + probe_gap_ms(m, now), sc->first_due);
+	sc->probe_gap = PROBE_GAP_MIN_MS;
+	sc->next_due = sc->probing ? earlier(now + sc->probe_gap, sc->first_due)
+				   : sc->first_due;
 }
 
 /* Closes what the test under way has open. */
@@ -4207,8 +4206,7 @@ monitor_begin(struct monitor *m, int64_t now)
 	if (t->asked)
 		t->timeout_ms = sc->asked_timeout_ms;
 	else if (t->probe)
-		t->timeout_ms =
-		    earlier(t->timeout_ms, 2 * probe_gap_ms(m, now));
+		t->timeout_ms = earlier(t->timeout_ms, 2 * sc->probe_gap);
 	sc->asked_timeout_ms = 0;
 	t->deadline = now + t->timeout_ms * (m->forwards.echo ? 2 : 1);
 	if (m->forwards.auto_port)
@@ -4277,8 +4275,9 @@ monitor_end(struct monitor *m, enum event event, int64_t now)
 		event = monitor_refused(m, now) ? event : EV_NONE;
 	} else if (test_is_harmless(&m->test)) {
 		m->refused = false;
-		sc->next_due =
-		    earlier(now + probe_gap_ms(m, now), sc->first_due);
+		sc->probe_gap =
+		    policy_probe_gap(sc->probe_gap, now - m->good_at);
+		sc->next_due = earlier(now + sc->probe_gap, sc->first_due);
 		event = EV_NONE;
 	} else {
 		m->refused = false;

@@ -1576,6 +1576,26 @@ test_policy_changed_timeout(void)
 		    table[i].want, "timeout of a test after a change");
 }
 
+static void
+test_policy_probe_gap(void)
+{
+	static const struct {
+		int64_t gap, age, want;
+	} table[] = {
+		{ 1000, 1000, 1000 },
+		{ 1000, 3000, 1500 },
+		{ 1500, 7500, 2250 },
+		{ 2250, 3000, 1500 }, /* made out of turn */
+		{ 9000, 1000, 1000 },
+		{ 200000, 900000, 300000 },
+	};
+	size_t i;
+
+	for (i = 0; i < COUNT(table); i++)
+		is_int(policy_probe_gap(table[i].gap, table[i].age),
+		    table[i].want, "the gap to the next probe");
+}
+
 /* ---- monitor ----------------------------------------------------------- */
 
 static void
@@ -3213,6 +3233,7 @@ main(void)
 	test_network_clock();
 	test_network_messages();
 	test_policy_changed_timeout();
+	test_policy_probe_gap();
 	test_forwards();
 	test_monitor_prepare();
 	test_monitor_end();
