@@ -4641,11 +4641,10 @@ prompt_wants_password(const char *text)
 	/* to set one, and what is used once */
 	static const char *const other[] = { "new", "old", "current", "retype",
 		"re-enter", "reenter", "repeat", "again", "change", "changed",
-		"expired", "set", "choose", "confirm", "temporary", "one-time",
-		"one time", "onetime", "otp", "code", "tokencode", "token",
-		NULL };
+		"expired", "set a", "choose", "confirm", "temporary",
+		"one-time", "one time", "onetime", "otp", "verification",
+		"tokencode", "token code", NULL };
 	static const char asked_by_ssh[] = "'s password";
-	static const char asked_for[] = "password for ";
 	const char *end = strstr(text, asked_by_ssh);
 
 	if (text_has(text, "passphrase", isalnum) || strchr(text, '?') != NULL)
@@ -4654,10 +4653,10 @@ prompt_wants_password(const char *text)
 	if (end != NULL && end[strlen(asked_by_ssh)] == '\0' &&
 	    memchr(text, ' ', (size_t)(end - text)) == NULL)
 		return true;
-	if (strncmp(text, asked_for, strlen(asked_for)) == 0 &&
-	    strchr(text + strlen(asked_for), ' ') == NULL)
+	if (strncmp(text, "password for ", 13) == 0)
 		return true;
-	return text_has_any(text, secret) && !text_has_any(text, other);
+	return text_has_any(text, secret) && !text_has_any(text, other) &&
+	       strpbrk(text, "+&") == NULL; /* "PIN + token" */
 }
 
 /*
