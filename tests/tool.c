@@ -18,9 +18,8 @@
  *			while its parent lives
  *	strangers P N KIND MS
  *			keeps N strangers connected to 127.0.0.1:P for MS:
- *			silent, talk, guess (the beginning of the line), reset,
- *			close or flood; prints the number of connections made;
- *			exit 1 for none
+ *			silent, talk, reset, close or flood; prints the number
+ *			of connections made; exit 1 for none
  *	watchdog SECONDS PID
  *			TERM to PID then; ends when PID is gone
  *	gone SECONDS PID
@@ -234,12 +233,8 @@ stranger_act(int fd, const char *kind)
 		close(fd);
 		return 0;
 	}
-	if (strcmp(kind, "talk") == 0 || strcmp(kind, "guess") == 0) {
+	if (strcmp(kind, "talk") == 0) {
 		(void)snprintf(text, sizeof(text), "GET / HTTP/1.0\r\n\r\n");
-		if (kind[0] == 'g' && gethostname(text, 256) == -1)
-			fail("no host name");
-		if (kind[0] == 'g')
-			text[1] = '\0'; /* it is sent again and again */
 		if (send(fd, text, strlen(text), MSG_DONTWAIT) == -1 &&
 		    errno != EAGAIN) {
 			close(fd);
