@@ -211,13 +211,13 @@ link_dir "$dir/ours"
 run "AUTOSSH_PIDFILE=$there/run/victim" -M 0 host
 like "$status $(cat "$dir/err")" "^1 .*Permission denied" \
     "a directory that is their link in a sticky directory: refused"
-if unshare -m mount -t tmpfs tmpfs /proc 2>/dev/null; then
+if unshare -m mount -t tmpfs tmpfs /proc/sys 2>/dev/null; then
 	run "AUTOSSH_PIDFILE=$there/run/victim" exec:unshare -m sh -c \
-	    'mount -t tmpfs tmpfs /proc && exec "$0" -M 0 host' "$AUTOSSH"
+	    'mount -t tmpfs tmpfs /proc/sys && exec "$0" -M 0 host' "$AUTOSSH"
 	like "$status $(cat "$dir/err")" "^1 .*Permission denied" \
-	    "the same without /proc: the message is the same"
+	    "the same without /proc/sys: the message is the same"
 else
-	skip "the same without /proc: the message is the same" \
+	skip "the same without /proc/sys: the message is the same" \
 	    "no mount namespaces here"
 fi
 untouched "a directory that is their link in a sticky directory"
