@@ -3988,8 +3988,8 @@ conns_read(struct test *t, const struct waitset *set, bool echo, int64_t now)
 enum conn_rank {
 	CONN_KNOWS,   /* it has sent what nobody can guess, perhaps unread */
 	CONN_SILENT,  /* as ssh's is for one round trip to the server */
-	CONN_FOREIGN, /* closed, or not ssh's: it sent other bytes, or another
-			 user of this host has made it */
+	CONN_FOREIGN, /* at its end, or not ssh's: it sent other bytes, or
+			 another user of this host has made it */
 	NRANKS
 };
 
@@ -4146,8 +4146,8 @@ monitor_awaits_login(struct monitor *m)
 }
 
 /*
- * Starts a test now that is no probe; a probe under way is begun again as such.
- * While ssh is logging in, it stays a probe.
+ * Starts a test now that is no probe; a probe under way is begun again as a
+ * test.  While ssh is logging in, it stays a probe.
  */
 static void
 monitor_test_now(struct monitor *m, int64_t now)
