@@ -280,6 +280,7 @@ for round in 1 2 3; do
 	herded bare "$bench" --loop 0 "$bench"
 	herded shell /bin/sh -c "$shell_loop" "$bench"
 done
+unset BENCH_RECORD AUTOSSH_GATETIME AUTOSSH_POLL
 
 # ---- a real server that is away, or does not know the key
 
