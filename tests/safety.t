@@ -65,7 +65,7 @@ log_refused() {
 		run AUTOSSH_LOGFILE="$there/file" $dry -M 0 host
 		is "$status $(starts) $(cat "$dir/err")" \
 		    "1 0 autossh: cannot open log file \"$there/file\": $2" \
-		    "LOGFILE is $1: refused $dry"
+		    "LOGFILE is $1: refused${dry:+, $dry}"
 	done
 	untouched "LOGFILE is $1"
 }
